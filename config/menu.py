@@ -1,0 +1,88 @@
+"""The site's menu, and what every page shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import reverse_lazy
+
+from audience import access
+
+Permission = Callable[[HttpRequest], bool]
+
+
+def for_every_page(request: HttpRequest) -> dict[str, Any]:
+    return {"sending_is_off": not settings.ENABLE_EMAIL_SCHEDULER}
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    return [
+        {"items": [_page("Home", "home", "admin:index", lambda request: True)]},
+        {
+            "title": "Campaigns",
+            "items": [
+                _list("Campaigns", "send", "campaigns_campaign") | {"active": _is_about("campaign")},
+                _list("Templates", "draft", "campaigns_template"),
+                _list("Senders", "badge", "campaigns_sender"),
+            ],
+        },
+        {
+            "title": "Audience",
+            "items": [
+                _list("Customers", "group", "audience_customer") | {"active": _is_about("customer")},
+                _list("Segments", "filter_alt", "audience_segment"),
+                _list("Suppressions", "block", "audience_suppression"),
+                _list("Imports", "upload_file", "audience_customerimport"),
+                _list("Attributes", "label", "audience_attribute"),
+            ],
+        },
+        {
+            "title": "Delivery",
+            "items": [
+                _list("Ledger", "receipt_long", "delivery_sendlog"),
+                _list("Events", "bolt", "delivery_event"),
+                _page("Mailbox", "inbox", "delivery:mailbox"),
+            ],
+        },
+        _settings(request),
+    ]
+
+
+def _settings(request: HttpRequest) -> dict[str, Any]:
+    one = access.sole_workspace(request.user) is not None
+    workspaces = _list("General" if one else "Workspaces", "tune", "audience_workspace")
+    users = _list("Users", "person", "auth_user", _is_superuser)
+    memberships = _list("Memberships", "key", "audience_membership", _owns)
+    return {"title": "Settings", "items": [workspaces, users, memberships]}
+
+
+def _is_about(thing: str) -> Callable[[HttpRequest], bool]:
+    """Whether a page is about campaigns, or customers: those of the admin, and delivery's."""
+
+    def active(request: HttpRequest) -> bool:
+        return f"/{thing}/" in request.path or request.path.startswith(f"/{thing}s/")
+
+    return active
+
+
+def _may_view(request: HttpRequest) -> bool:
+    return access.may_view(request.user)
+
+
+def _owns(request: HttpRequest) -> bool:
+    return access.owns(request.user)
+
+
+def _is_superuser(request: HttpRequest) -> bool:
+    return bool(request.user.is_superuser)
+
+
+def _list(title: str, icon: str, model: str, permission: Permission = _may_view) -> dict[str, Any]:
+    return _page(title, icon, f"admin:{model}_changelist", permission)
+
+
+def _page(title: str, icon: str, view: str, permission: Permission = _may_view) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": reverse_lazy(view), "permission": permission}

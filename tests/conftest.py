@@ -1,0 +1,47 @@
+"""What every test stands on. PostgreSQL and Redis come from tests/servers.py."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+
+def pytest_configure() -> None:
+    # In a file, where threads and other processes can open it; Django's default is in memory.
+    if connection.vendor == "sqlite":
+        connection.settings_dict["TEST"]["NAME"] = str(settings.DATA_DIR / "test.sqlite3")
+    # WhiteNoise warns when collectstatic has not run, and a warning is an error here.
+    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
+
+
+@pytest.fixture(autouse=True)
+def utc() -> Iterator[None]:
+    """Keep a time zone that a page has activated out of the next test."""
+    yield
+    timezone.deactivate()
+
+
+@pytest.fixture
+def redis_url() -> str:
+    """The Redis of this run. It may be somebody's own: use keys that are yours, never flush it."""
+    if "REDIS_URL" not in os.environ:
+        pytest.skip("No Redis: run this with `make test`, or under tests/servers.py --redis.")
+    return str(settings.REDIS_URL)
+
+
+@pytest.fixture
+def child_environment(transactional_db: None) -> dict[str, str]:
+    """The environment in which another process works on the test database."""
+    name = connection.settings_dict["NAME"]
+    if connection.vendor == "sqlite":
+        url = f"sqlite:///{name}"
+    else:
+        url = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
+    return os.environ | {"DATABASE_URL": url}
