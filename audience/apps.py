@@ -1,0 +1,12 @@
+from django.apps import AppConfig
+from django.db.backends.signals import connection_created
+
+
+class AudienceConfig(AppConfig):
+    name = "audience"
+    verbose_name = "Audience"
+
+    def ready(self) -> None:
+        from audience.segments.sql import add_fold_to_sqlite
+
+        connection_created.connect(add_fold_to_sqlite, dispatch_uid="audience.fold")

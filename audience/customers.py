@@ -1,0 +1,131 @@
+"""The door for one customer: staff and API write through `save_customer`, imports share `clean`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+from zoneinfo import available_timezones
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from audience import attributes as typed
+from audience.addresses import InvalidAddress, is_mailable, normalise
+from audience.models import Customer, Workspace
+
+_control = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_language = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
+_known_time_zones = cache(available_timezones)
+
+
+def clean(field: str, raw: str) -> str:
+    """Return the text as this customer field stores it. Raises ValueError saying what is wrong."""
+    text = CLEANERS[field](raw)
+    if len(text) > (limit := MAX_LENGTHS[field]):
+        raise ValueError(f"longer than {limit} characters")
+    return text
+
+
+def save_customer(
+    workspace: Workspace,
+    *,
+    email: str,
+    customer: Customer | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    **fields: str,
+) -> Customer:
+    """Create or change one customer: the given one, else the one with this address.
+
+    Fields and attributes that are not given stay as they are; None and "" remove an attribute. Consent
+    is not written here (audience.consent does that). One transaction; may be repeated. Raises
+    ValidationError with messages by field, and then nothing is written.
+    """
+    values = _checked(email, fields)
+    given = dict(attributes or {})
+    try:
+        checked = typed.check(workspace, given)
+    except ValidationError as error:
+        raise ValidationError({"attributes": error.messages}) from error
+    try:
+        with transaction.atomic():
+            row = _locked(workspace, values["email"], customer)
+            row.attributes = {k: v for k, v in row.attributes.items() if k not in given} | checked
+            return _write(row, values)
+    except IntegrityError as error:
+        raise ValidationError({"email": "Another customer has this address."}) from error
+
+
+def _checked(email: str, fields: Mapping[str, str]) -> dict[str, Any]:
+    errors: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    try:
+        values["email"] = normalise(email)
+        values["unmailable"] = not is_mailable(values["email"])
+    except InvalidAddress as error:
+        errors["email"] = str(error)
+    for field, raw in fields.items():
+        try:
+            values[field] = clean(field, raw)
+        except ValueError as error:
+            errors[field] = f"{error}."
+    if errors:
+        raise ValidationError(errors)
+    return values
+
+
+def _locked(workspace: Workspace, email: str, customer: Customer | None) -> Customer:
+    """The row to change, locked, so that two doors at once do not undo each other's attributes."""
+    row: Customer
+    if customer is None:
+        row, _ = Customer.objects.select_for_update().get_or_create(
+            workspace=workspace, email=email, defaults={"unmailable": not is_mailable(email)}
+        )
+    else:
+        row = Customer.objects.of(workspace).select_for_update().get(pk=customer.pk)
+    return row
+
+
+def _write(row: Customer, values: Mapping[str, Any]) -> Customer:
+    for field, value in values.items():
+        setattr(row, field, value)
+    row.updated_at = timezone.now()
+    row.save(update_fields=[*values, "attributes", "updated_at"])
+    return row
+
+
+def _single_line(raw: str) -> str:
+    """Text that is safe in a mail header: line breaks become spaces, other controls are refused."""
+    text = raw.strip()
+    if text.isprintable():
+        return text
+    text = " ".join(text.split())
+    if _control.search(text):
+        raise ValueError("contains control characters")
+    return text
+
+
+def _time_zone(raw: str) -> str:
+    name = raw.strip()
+    if name and name not in _known_time_zones():
+        raise ValueError(f"{typed.shown(name)} is not a time zone such as Europe/Berlin")
+    return name
+
+
+def _language_tag(raw: str) -> str:
+    tag = raw.strip()
+    if tag and not _language.fullmatch(tag):
+        raise ValueError(f"{typed.shown(tag)} is not a language such as en or de-AT")
+    return tag.replace("_", "-")
+
+
+CLEANERS: dict[str, Callable[[str], str]] = {
+    "external_id": _single_line,
+    "name": _single_line,
+    "phone": _single_line,
+    "time_zone": _time_zone,
+    "language": _language_tag,
+}
+MAX_LENGTHS = {field.name: field.max_length or 0 for field in Customer._meta.fields if field.name in CLEANERS}

@@ -1,0 +1,168 @@
+"""Writes one chunk of rows: customers, their consent and its evidence, in a handful of statements.
+
+The rows go into a temporary table; from there on everything is decided by the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+
+from audience.imports.mapping import ROW, Row
+from audience.models import CustomerImport
+
+_CREATE = """
+    CREATE TEMPORARY TABLE chunk (
+        email text, unmailable boolean, external_id text, name text, phone text, time_zone text,
+        language text, subscribed boolean, sms_subscribed boolean, attributes jsonb, rows integer,
+        customer_id bigint, is_new boolean, is_subscribed boolean, is_sms_subscribed boolean,
+        suppressed boolean, withdrew boolean, sms_withdrew boolean
+    )
+"""
+_SUPPRESSED = """
+    (SELECT s.id FROM audience_suppression s
+     WHERE s.workspace_id = %(workspace)s AND s.email = chunk.email) IS NOT NULL
+"""
+_WITHDREW = """
+    (SELECT r.id FROM audience_consentrecord r
+     WHERE r.workspace_id = %(workspace)s AND r.email = chunk.email AND NOT r.granted
+       AND r.channel = '{channel}' LIMIT 1) IS NOT NULL
+"""
+# Opts in new customers only. Of those that exist it locks the rows and leaves their consent alone:
+# what this statement sees of suppressions and withdrawals may be older than the row it waited for.
+_UPSERT = """
+    INSERT INTO audience_customer AS c (
+        workspace_id, email, unmailable, external_id, name, phone, time_zone, language,
+        subscribed, sms_subscribed, attributes, created_at, updated_at
+    )
+    SELECT %(workspace)s, email, unmailable, external_id, name, phone, time_zone, language,
+        subscribed IS TRUE AND NOT ({suppressed}) AND NOT ({withdrew}),
+        sms_subscribed IS TRUE AND NOT ({sms_withdrew}),
+        attributes, %(now)s, %(now)s
+    FROM chunk WHERE true ORDER BY email
+    ON CONFLICT (workspace_id, email) DO UPDATE SET
+        unmailable = excluded.unmailable,
+        external_id = COALESCE(NULLIF(excluded.external_id, ''), c.external_id),
+        name = COALESCE(NULLIF(excluded.name, ''), c.name),
+        phone = COALESCE(NULLIF(excluded.phone, ''), c.phone),
+        time_zone = COALESCE(NULLIF(excluded.time_zone, ''), c.time_zone),
+        language = COALESCE(NULLIF(excluded.language, ''), c.language),
+        attributes = {merged},
+        updated_at = excluded.updated_at
+    RETURNING created_at = %(now)s
+"""
+# A later statement than the one that locked the rows, so it sees every withdrawal that came before.
+_LOOK_UP = """
+    UPDATE chunk SET
+        (customer_id, is_new, is_subscribed, is_sms_subscribed) = (
+            SELECT c.id, c.created_at = %(now)s, c.subscribed, c.sms_subscribed
+            FROM audience_customer c WHERE c.workspace_id = %(workspace)s AND c.email = chunk.email
+        ),
+        suppressed = {suppressed}, withdrew = {withdrew}, sms_withdrew = {sms_withdrew}
+"""
+# Who is newly opted in: new customers that were stored so, and others that never withdrew. Who is
+# newly opted out: whoever was opted in, or is not known to have said no before.
+_CHANGES = """
+    ({asked} AND CASE WHEN is_new THEN {current} ELSE NOT {current} AND NOT ({barred}) END
+     OR NOT {asked} AND ({current} OR NOT {withdrew}))
+"""
+_RECORD = """
+    INSERT INTO audience_consentrecord
+        (workspace_id, customer_id, email, channel, granted, source, evidence, customer_import_id)
+    SELECT %(workspace)s, customer_id, email, '{channel}', {asked}, 'import', %(evidence)s, %(import)s
+    FROM chunk WHERE {changes}
+"""
+_SET_FLAG = """
+    UPDATE audience_customer SET {asked} = NOT {asked} WHERE id IN (
+        SELECT customer_id FROM chunk WHERE {changes} AND {asked} <> {current}
+    )
+"""
+_KEPT_OUT = """
+    SELECT COALESCE(SUM(rows), 0) FROM chunk
+    WHERE subscribed AND (suppressed OR withdrew AND NOT is_subscribed)
+       OR sms_subscribed AND sms_withdrew AND NOT is_sms_subscribed
+"""
+_MERGED = {
+    "postgresql": "c.attributes || excluded.attributes",
+    "sqlite": "json_patch(c.attributes, excluded.attributes)",
+}
+_GUARDS = {
+    "suppressed": _SUPPRESSED,
+    "withdrew": _WITHDREW.format(channel="email"),
+    "sms_withdrew": _WITHDREW.format(channel="sms"),
+}
+_CHANNELS = [
+    {
+        "channel": "email",
+        "asked": "subscribed",
+        "current": "is_subscribed",
+        "barred": "suppressed OR withdrew",
+        "withdrew": "withdrew",
+    },
+    {
+        "channel": "sms",
+        "asked": "sms_subscribed",
+        "current": "is_sms_subscribed",
+        "barred": "sms_withdrew",
+        "withdrew": "sms_withdrew",
+    },
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    created: int = 0
+    updated: int = 0
+    kept_out: int = 0
+
+
+def write_rows(customer_import: CustomerImport, rows: Collection[Row], *, asks: bool) -> Written:
+    """Create or update one customer per row, within the caller's transaction.
+
+    With `asks`, consent changes as the rows ask for, except that nobody who is suppressed or has ever
+    withdrawn is opted in. The rows are of different addresses.
+    """
+    if not rows:
+        return Written()
+    values: dict[str, Any] = {
+        "workspace": customer_import.workspace_id,
+        "import": customer_import.pk,
+        "evidence": customer_import.consent_note or f"As the file says: {customer_import.name}"[:300],
+        "now": connection.ops.adapt_datetimefield_value(timezone.now()),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_CREATE)
+        _fill(cursor, rows)
+        cursor.execute(_UPSERT.format(merged=_MERGED[connection.vendor], **_GUARDS), values)
+        created = sum(bool(is_new) for (is_new,) in cursor.fetchall())
+        kept_out = _write_consent(cursor, values) if asks else 0
+        cursor.execute("DROP TABLE chunk")
+    return Written(created, sum(row[-1] for row in rows) - created, kept_out)
+
+
+def _fill(cursor: Any, rows: Collection[Row]) -> None:
+    columns = ", ".join(ROW)
+    if connection.vendor == "postgresql":
+        with cursor.copy(f"COPY chunk ({columns}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+    else:
+        places = ", ".join(["%s"] * len(ROW))
+        cursor.executemany(f"INSERT INTO chunk ({columns}) VALUES ({places})", rows)  # noqa: S608
+
+
+def _write_consent(cursor: Any, values: dict[str, Any]) -> int:
+    """Change consent and record each change; returns how many rows are of people who are kept out."""
+    cursor.execute(_LOOK_UP.format(**_GUARDS), values)
+    for names in _CHANNELS:
+        changes = _CHANGES.format(**names)
+        cursor.execute(_RECORD.format(changes=changes, **names), values)
+        if cursor.rowcount:
+            cursor.execute(_SET_FLAG.format(changes=changes, **names))
+    cursor.execute(_KEPT_OUT)
+    (kept_out,) = cursor.fetchone()
+    return int(kept_out)

@@ -1,0 +1,43 @@
+"""Segments: who in the audience meets which criteria (stage 1 of the pipeline).
+
+Criteria are a tree of groups and rules, stored in Segment.criteria:
+
+    {"any": [
+        {"all": [
+            {"field": "attributes.orders", "operator": "greater_or_equal", "value": 3},
+            {"field": "attributes.last_order", "operator": "on_or_after", "value": "1998-01-01"}]},
+        {"field": "attributes.total_spent", "operator": "greater_or_equal", "value": 500}]}
+
+values.py says what a value may be, operators.py what may be asked, fields.py about what; tree.py reads
+and checks, queries.py asks.
+"""
+
+from audience.segments.fields import fields, register
+from audience.segments.language import Condition, Field, Operator, Scope
+from audience.segments.queries import (
+    compile_criteria,
+    count,
+    customers_in,
+    describe,
+    matching,
+    sample,
+    validate,
+)
+from audience.segments.values import InvalidCriteria
+
+__all__ = [
+    "Condition",
+    "Field",
+    "InvalidCriteria",
+    "Operator",
+    "Scope",
+    "compile_criteria",
+    "count",
+    "customers_in",
+    "describe",
+    "fields",
+    "matching",
+    "register",
+    "sample",
+    "validate",
+]

@@ -1,0 +1,109 @@
+"""Segments: the few SQL expressions behind the operators, with one meaning on both databases.
+
+An attribute's stored value may be of a wrong type, so a rule compares first and asks for the type
+then: every comparison made here is one that cannot fail, and few rows are asked the dearer question.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import BooleanField, F, Func, Q, TextField, Value
+from django.db.models.lookups import GreaterThan, In
+from django.db.models.sql.compiler import SQLCompiler
+
+from audience.models import Attribute
+
+Compiled = tuple[str, tuple[Any, ...]]
+
+# A number or a boolean is compared as jsonb, which needs no cast that could fail; a date byte by byte.
+POSTGRESQL = {
+    Attribute.Type.TEXT: "({} ->> %s)",
+    Attribute.Type.NUMBER: "({} -> %s)",
+    Attribute.Type.DATE: '(({} ->> %s) COLLATE "C")',
+    Attribute.Type.BOOLEAN: "({} -> %s)",
+}
+# What jsonb_typeof (first) and JSON_TYPE call a type.
+STORED_TYPES = {
+    Attribute.Type.TEXT: ["string", "text"],
+    Attribute.Type.NUMBER: ["number", "integer", "real"],
+    Attribute.Type.BOOLEAN: ["boolean", "true", "false"],
+}
+
+
+class Fold(Func):
+    """Text without regard to case. PostgreSQL's LOWER knows all letters, SQLite's only A to Z."""
+
+    function = "LOWER"
+    output_field = TextField()
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any) -> Compiled:
+        return self.as_sql(compiler, connection, function="drumbeat_fold", **extra)
+
+
+def add_fold_to_sqlite(connection: BaseDatabaseWrapper, **signal: Any) -> None:
+    """Give a new SQLite connection the function that Fold calls."""
+    if connection.vendor == "sqlite":
+        connection.connection.create_function("drumbeat_fold", 1, _fold, deterministic=True)
+
+
+def _fold(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+class OfAttribute(Func):
+    """Something about one key of Customer.attributes; NULL when the key is missing."""
+
+    output_field = TextField()
+
+    def __init__(self, name: str, postgresql: str, sqlite: str) -> None:
+        super().__init__(F("attributes"))
+        self.name, self.postgresql, self.sqlite = name, postgresql, sqlite
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Compiled:
+        return self._compile(compiler, self.postgresql, self.name)
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any) -> Compiled:
+        return self._compile(compiler, self.sqlite, "$." + json.dumps(self.name))
+
+    def _compile(self, compiler: SQLCompiler, template: str, key: str) -> Compiled:
+        column, params = compiler.compile(self.get_source_expressions()[0])
+        return template.format(column), (*params, key)
+
+
+class Json(Value):
+    """A number or boolean to compare with an OfAttribute."""
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Compiled:
+        return "%s::jsonb", (json.dumps(self.value),)
+
+
+class IsDate(Func):
+    """Whether a text is written YYYY-MM-DD."""
+
+    output_field = BooleanField()
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Compiled:
+        shape = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+        return self.as_sql(compiler, connection, template=f"(%(expressions)s ~ '{shape}')")
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any) -> Compiled:
+        shape = "-".join("[0-9]" * count for count in (4, 2, 2))
+        return self.as_sql(compiler, connection, template=f"(%(expressions)s GLOB '{shape}')")
+
+
+def attribute_value(name: str, type_: str) -> OfAttribute:
+    """The stored value of an attribute, as its type compares."""
+    return OfAttribute(name, POSTGRESQL[Attribute.Type(type_)], "JSON_EXTRACT({}, %s)")
+
+
+def is_of_type(name: str, type_: str) -> Q:
+    """True where an attribute's stored value is of the attribute's type, and no empty text."""
+    value = attribute_value(name, type_)
+    if type_ == Attribute.Type.DATE:
+        return Q(IsDate(value))
+    stored = OfAttribute(name, "jsonb_typeof({} -> %s)", "JSON_TYPE({}, %s)")
+    known = Q(In(stored, STORED_TYPES[Attribute.Type(type_)]))
+    return known & Q(GreaterThan(value, Value(""))) if type_ == Attribute.Type.TEXT else known
