@@ -1,0 +1,41 @@
+"""Secrets at rest: encrypted with a key from outside the database (CREDENTIAL_KEYS)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+
+
+class CredentialsUnreadable(Exception):
+    """A stored password cannot be decrypted. Put the key it was written with into CREDENTIAL_KEYS."""
+
+    def __init__(self) -> None:
+        super().__init__(self.__doc__)
+
+
+def _cipher() -> MultiFernet:
+    return MultiFernet(
+        [
+            Fernet(base64.urlsafe_b64encode(hashlib.sha256(key.encode()).digest()))
+            for key in settings.CREDENTIAL_KEYS
+        ]
+    )
+
+
+def encrypt(secret: str) -> str:
+    """The secret under the first of CREDENTIAL_KEYS; an empty one stays empty."""
+    return _cipher().encrypt(secret.encode()).decode() if secret else ""
+
+
+def decrypt(stored: str) -> str:
+    """The secret behind a stored value, whichever of CREDENTIAL_KEYS wrote it.
+
+    Raises CredentialsUnreadable when none did.
+    """
+    try:
+        return _cipher().decrypt(stored.encode()).decode() if stored else ""
+    except InvalidToken as error:
+        raise CredentialsUnreadable from error

@@ -1,0 +1,141 @@
+"""The life of a campaign: the one place where its status changes.
+
+draft -> active <-> paused -> completed, and failed or cancelled out of active and paused. Every
+change is one conditional UPDATE and its history row, in one transaction; all doors call these
+functions, and docs/states.md is tested against TRANSITIONS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from campaigns import content, readiness
+from campaigns.models import Campaign, CampaignTransition
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+Status = Campaign.Status
+
+
+@dataclass(frozen=True)
+class Transition:
+    """What an action needs and what it leads to; `verb` fits into "can be …"."""
+
+    sources: tuple[Status, ...]
+    target: Status
+    verb: str
+
+
+TRANSITIONS = {
+    "activate": Transition((Status.DRAFT,), Status.ACTIVE, "activated"),
+    "pause": Transition((Status.ACTIVE,), Status.PAUSED, "paused"),
+    "resume": Transition((Status.PAUSED,), Status.ACTIVE, "resumed"),
+    "complete": Transition((Status.ACTIVE, Status.PAUSED), Status.COMPLETED, "completed"),
+    "cancel": Transition((Status.ACTIVE, Status.PAUSED), Status.CANCELLED, "cancelled"),
+    "fail": Transition((Status.ACTIVE, Status.PAUSED), Status.FAILED, "failed"),
+}
+
+
+class InvalidTransition(Exception):
+    """The campaign's status does not allow this action; the message says which it does."""
+
+    def __init__(self, campaign: Campaign, action: str) -> None:
+        possible = [TRANSITIONS[name].verb for name in possible_actions(campaign.status)]
+        hint = f"It can be {' or '.join(possible)}." if possible else "Nothing more can be done with it."
+        super().__init__(
+            f"“{campaign.name}” is {campaign.status} and cannot be {TRANSITIONS[action].verb}. {hint}"
+        )
+
+
+class NotReady(Exception):
+    """The draft cannot be activated; `problems` says what must be mended."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__(" ".join(problems))
+
+
+def possible_actions(status: str) -> list[str]:
+    """The actions that people may take on a campaign in this status. `fail` is Drumbeat's own."""
+    return [name for name, rule in TRANSITIONS.items() if status in rule.sources and name != "fail"]
+
+
+def activate(campaign: Campaign, actor: User | None = None) -> None:
+    """Freeze the content and set the campaign off; it sends when its start has come.
+
+    Guards that nothing is missing (NotReady) and that it is a draft (InvalidTransition). Commits the
+    frozen content, the status and the history row together. A second call is refused: a double
+    click activates once.
+    """
+    with transaction.atomic():
+        _refuse_unless_possible(campaign, "activate")
+        problems = readiness.problems(campaign, timezone.now())
+        if problems:
+            raise NotReady(problems)
+        assert campaign.template is not None  # noqa: S101 - readiness has seen to it
+        frozen = content.freeze(campaign.template)
+        _move(campaign, "activate", actor, "", content=frozen, activated_at=Now())
+
+
+def pause(campaign: Campaign, actor: User | None = None, reason: str = "") -> None:
+    """Hold the campaign: no mail is handed over after the batch that a worker has in hand."""
+    _move(campaign, "pause", actor, reason, result=reason)
+
+
+def resume(campaign: Campaign, actor: User | None = None) -> None:
+    """Go on with exactly those who have not been reached."""
+    _move(campaign, "resume", actor, "", result="")
+
+
+def complete(campaign: Campaign, actor: User | None = None, result: str = "") -> None:
+    """End the campaign as done; who has not been reached stays so, with that reason."""
+    _move(campaign, "complete", actor, result, result=result, finished_at=Now())
+
+
+def cancel(campaign: Campaign, actor: User | None = None, reason: str = "") -> None:
+    """End the campaign for good; who has not been reached is not mailed."""
+    _move(campaign, "cancel", actor, reason, result=reason or "Cancelled.", finished_at=Now())
+
+
+def fail(campaign: Campaign, error: str) -> None:
+    """End the campaign because it could not be sent; `error` says why."""
+    _move(campaign, "fail", None, error, result=error, finished_at=Now())
+
+
+def _refuse_unless_possible(campaign: Campaign, action: str) -> str:
+    """Read the status as it stands now, and refuse the action unless it is possible from there."""
+    campaign.refresh_from_db(fields=["status"])
+    if campaign.status not in TRANSITIONS[action].sources:
+        raise InvalidTransition(campaign, action)
+    return campaign.status
+
+
+def _move(campaign: Campaign, action: str, actor: User | None, reason: str, **columns: Any) -> None:
+    """Change the status and write its history row, or raise InvalidTransition and change nothing.
+
+    The UPDATE names the status that was read: of two doors that both read it, one finds no row.
+    """
+    with transaction.atomic():
+        before = _refuse_unless_possible(campaign, action)
+        target = TRANSITIONS[action].target
+        moved = Campaign.objects.filter(pk=campaign.pk, status=before).update(
+            status=target, updated_at=Now(), **columns
+        )
+        if not moved:
+            campaign.refresh_from_db(fields=["status"])
+            raise InvalidTransition(campaign, action)
+        CampaignTransition.objects.create(
+            campaign=campaign,
+            action=action,
+            from_status=before,
+            to_status=target,
+            actor=actor,
+            reason=reason[:500],
+        )
+    campaign.refresh_from_db()

@@ -1,0 +1,119 @@
+"""Campaigns, their senders and the history of their states."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import models
+
+from audience import audiences
+from audience.audiences import Audience
+from audience.models import Customer, Segment, WorkspaceModel, WorkspaceQuerySet
+from campaigns.models.flow import Flow
+from campaigns.models.sender import Sender
+from campaigns.models.template import Content, Template
+
+
+class CampaignQuerySet(WorkspaceQuerySet["Campaign"]):
+    def active(self) -> CampaignQuerySet:
+        return self.filter(status=Campaign.Status.ACTIVE)
+
+
+class Campaign(WorkspaceModel):
+    """An audience, a content, senders and a schedule, with a lifecycle.
+
+    `status`, `result` and the moments that go with it are written by campaigns.lifecycle only; the
+    rest may change while the campaign is a draft.
+    """
+
+    class Status(models.TextChoices):
+        DRAFT = "draft", "Draft"
+        ACTIVE = "active", "Active"
+        PAUSED = "paused", "Paused"
+        COMPLETED = "completed", "Completed"
+        FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Cancelled"
+
+    class Clock(models.TextChoices):
+        WORKSPACE = "workspace", "the workspace's time zone"
+        CUSTOMER = "customer", "each customer's own time zone"
+
+    name = models.CharField(max_length=150)
+    status = models.CharField(max_length=10, choices=Status, default=Status.DRAFT, editable=False)
+    audience = models.CharField(max_length=16, choices=Audience, default=Audience.SEGMENT)
+    segment = models.ForeignKey(Segment, models.PROTECT, null=True, blank=True, related_name="+")
+    template = models.ForeignKey(Template, models.PROTECT, null=True, blank=True, related_name="+")
+    flow = models.ForeignKey(Flow, models.PROTECT, null=True, blank=True, related_name="+")
+    # The template as it stood at activation; what is sent.
+    content = models.ForeignKey(Content, models.PROTECT, null=True, editable=False, related_name="+")
+    senders = models.ManyToManyField(Sender, through="CampaignSender", related_name="+")
+    start_date = models.DateField(null=True, blank=True, help_text="Empty: at once when activated.")
+    start_time = models.TimeField(null=True, blank=True, help_text="Empty: 00:00 on the start date.")
+    clock = models.CharField(
+        max_length=10,
+        choices=Clock,
+        default=Clock.WORKSPACE,
+        help_text="Whose time of day the start is meant in.",
+    )
+    # In words for people: "45 of 50 sent", "All e-mail sends failed", "Nobody matched".
+    result = models.CharField(max_length=500, blank=True, editable=False)
+    activated_at = models.DateTimeField(null=True, editable=False)
+    finished_at = models.DateTimeField(null=True, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, editable=False, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects: ClassVar[Any] = CampaignQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["id"], condition=models.Q(status="active"), name="campaign_active"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def matching(self) -> models.QuerySet[Customer]:
+        """The customers whom the campaign is meant for at this moment, mailable or not."""
+        return audiences.customers(self.workspace, Audience(self.audience), self.segment)
+
+
+class CampaignSender(models.Model):
+    """A sender of a campaign and its share of the recipients."""
+
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="sender_shares")
+    sender = models.ForeignKey(Sender, models.PROTECT, related_name="+")
+    weight = models.PositiveSmallIntegerField(default=1, help_text="2 gets twice as many recipients as 1.")
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["campaign", "sender"], name="campaign_sender_once"),
+            models.CheckConstraint(condition=models.Q(weight__gte=1), name="campaign_sender_weight"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sender} ({self.weight})"
+
+
+class CampaignTransition(models.Model):
+    """One change of a campaign's status. Append-only; written with the change, in its transaction."""
+
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="transitions")
+    action = models.CharField(max_length=10)
+    from_status = models.CharField(max_length=10, choices=Campaign.Status)
+    to_status = models.CharField(max_length=10, choices=Campaign.Status)
+    # None: Drumbeat itself.
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    reason = models.CharField(max_length=500, blank=True)
+    at = models.DateTimeField(db_default=models.functions.Now())
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.from_status} -> {self.to_status}"

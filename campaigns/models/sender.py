@@ -1,0 +1,84 @@
+"""Senders: who a mail comes from and the way it leaves."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+
+from audience.models import WorkspaceModel, WorkspaceQuerySet
+from campaigns.credentials import decrypt, encrypt
+
+
+def validate_ascii(address: str) -> None:
+    """Refuse an address that a mail header cannot hold as it is."""
+    if not address.isascii():
+        raise ValidationError(
+            "Write the address in ASCII; a domain such as müller.example as xn--mller-kva.example."
+        )
+
+
+class SenderQuerySet(WorkspaceQuerySet["Sender"]):
+    def usable(self) -> SenderQuerySet:
+        """Senders that mail may be handed to."""
+        return self.filter(state__in=Sender.USABLE)
+
+
+class Sender(WorkspaceModel):
+    """A From identity with its transport. `state` and `last_error` are written by delivery."""
+
+    class Transport(models.TextChoices):
+        MAILBOX = "mailbox", "Local mailbox (nothing leaves this machine)"
+        SMTP = "smtp", "SMTP server"
+
+    class Security(models.TextChoices):
+        STARTTLS = "starttls", "STARTTLS (port 587)"
+        TLS = "tls", "TLS (port 465)"
+        NONE = "none", "None (only for a server on this machine)"
+
+    class State(models.TextChoices):
+        UNVERIFIED = "unverified", "Not tested yet"
+        READY = "ready", "Ready"
+        STOPPED = "stopped", "Stopped"
+
+    USABLE = (State.UNVERIFIED, State.READY)
+
+    name = models.CharField(max_length=100, help_text="For your own eyes.")
+    from_name = models.CharField(max_length=100, blank=True)
+    from_email = models.EmailField("from address", validators=[validate_ascii])
+    reply_to = models.EmailField("reply-to address", blank=True, validators=[validate_ascii])
+    transport = models.CharField(max_length=10, choices=Transport, default=Transport.MAILBOX)
+    host = models.CharField(max_length=253, blank=True, help_text="Of the SMTP server.")
+    port = models.PositiveIntegerField(
+        default=587, validators=[MinValueValidator(1), MaxValueValidator(65535)]
+    )
+    security = models.CharField(max_length=10, choices=Security, default=Security.STARTTLS)
+    username = models.CharField(max_length=200, blank=True)
+    # Encrypted; set_password() and password() are the ways in and out.
+    sealed_password = models.TextField(blank=True, editable=False)
+    state = models.CharField(max_length=10, choices=State, default=State.UNVERIFIED)
+    last_error = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects: ClassVar[Any] = SenderQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["workspace", "name"], name="sender_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def set_password(self, plain: str) -> None:
+        """Keep the password, encrypted, on this instance; the caller saves it."""
+        self.sealed_password = encrypt(plain)
+
+    def password(self) -> str:
+        """The password in clear, for the transport only. Raises CredentialsUnreadable."""
+        return decrypt(self.sealed_password)
+
+    @property
+    def is_usable(self) -> bool:
+        return self.state in self.USABLE

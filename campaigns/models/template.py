@@ -1,0 +1,60 @@
+"""Templates that people edit, and the frozen content that campaigns send."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from audience.models import WorkspaceModel
+
+
+class Template(WorkspaceModel):
+    """Reusable content. Staff and marketers edit it; a running campaign never reads it again."""
+
+    class Format(models.TextChoices):
+        MJML = "mjml", "MJML"
+        HTML = "html", "HTML"
+        MARKDOWN = "markdown", "Markdown"
+        PLAIN = "plain", "Plain text"
+
+    name = models.CharField(max_length=100)
+    format = models.CharField(max_length=10, choices=Format, default=Format.MJML)
+    subject = models.CharField(
+        max_length=255, help_text="May hold merge fields, such as {{ customer_name | default: 'you' }}."
+    )
+    preheader = models.CharField(
+        max_length=255, blank=True, help_text="The line that inboxes show after the subject."
+    )
+    body = models.TextField(
+        help_text="Liquid works everywhere: {{ customer.name }}, {% if %}, {% for %}, {{ unsubscribe_link }}."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["workspace", "name"], name="template_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Content(WorkspaceModel):
+    """A template compiled at one moment: Liquid left to render, everything else done. Never changes.
+
+    Written when a campaign is activated (campaigns.content.freeze); equal sources share a row.
+    """
+
+    template = models.ForeignKey(Template, models.SET_NULL, null=True, related_name="+")
+    # Digest of format, subject, preheader and body, and of the compiler's version.
+    digest = models.CharField(max_length=64)
+    # Liquid sources for one recipient. The HTML has its CSS inlined; the text part is derived from it.
+    subject = models.TextField()
+    html = models.TextField()
+    text = models.TextField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["workspace", "digest"], name="content_once")]
+
+    def __str__(self) -> str:
+        return self.subject

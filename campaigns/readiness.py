@@ -1,0 +1,65 @@
+"""What keeps a draft from being activated. Every door asks here before it offers to send."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from audience import segments
+from audience.audiences import Audience
+from campaigns.content import ContentError, compile_template
+from campaigns.models import Campaign
+from campaigns.schedule import first_due
+
+
+def problems(campaign: Campaign, now: datetime) -> list[str]:
+    """What must be mended first, as sentences that say what to do; empty when it can be activated."""
+    found = [*_audience_problems(campaign), *_content_problems(campaign), *_sender_problems(campaign)]
+    start = first_due(campaign)
+    if campaign.start_time and campaign.start_date is None:
+        found.append("The start time has no date. Choose a start date, or clear the time to send at once.")
+    elif start is not None and start < now:
+        found.append("The start lies in the past. Choose a later one, or clear the date to send at once.")
+    return found
+
+
+def _audience_problems(campaign: Campaign) -> list[str]:
+    if campaign.audience != Audience.SEGMENT:
+        return []
+    if campaign.segment is None:
+        return ["No segment is chosen. Choose one, or another audience."]
+    try:
+        segments.validate(campaign.segment.workspace, campaign.segment.criteria)
+    except segments.InvalidCriteria as error:
+        return [f"The segment “{campaign.segment}” cannot be used: {error} Mend it, or choose another."]
+    return _foreign(campaign, "segment", campaign.segment.workspace_id)
+
+
+def _content_problems(campaign: Campaign) -> list[str]:
+    if campaign.flow is not None:
+        return ["Flows cannot be run by this version of Drumbeat. Choose a template instead of the flow."]
+    template = campaign.template
+    if template is None:
+        return ["No template is chosen. Choose what to send."]
+    try:
+        compile_template(template.format, template.subject, template.preheader, template.body)
+    except ContentError as error:
+        return [f"The template “{template}” has an error: {error}"]
+    return _foreign(campaign, "template", template.workspace_id)
+
+
+def _sender_problems(campaign: Campaign) -> list[str]:
+    senders = list(campaign.senders.all())
+    if not senders:
+        return ["No sender is chosen. Add at least one."]
+    if not any(sender.is_usable for sender in senders):
+        reasons = "; ".join(
+            f"{sender}: {sender.last_error or sender.get_state_display()}" for sender in senders
+        )
+        return [f"None of the senders can be used ({reasons}). Mend one or add another."]
+    return [problem for sender in senders for problem in _foreign(campaign, "sender", sender.workspace_id)]
+
+
+def _foreign(campaign: Campaign, what: str, workspace_id: int) -> list[str]:
+    if workspace_id == campaign.workspace_id:
+        return []
+    return [f"The {what} belongs to another workspace. Choose one of {campaign.workspace}."]

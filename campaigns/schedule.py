@@ -1,0 +1,52 @@
+"""Stage 2 of the pipeline: when a campaign's mails are due.
+
+A start is a date and a time of day on somebody's clock: the workspace's, or each customer's own.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from campaigns.models import Campaign
+
+# The earliest clock on earth (Pacific/Kiritimati): on customers' own clocks nobody is due before it.
+EARLIEST_OFFSET = timedelta(hours=14)
+
+
+def start_on_clock(campaign: Campaign) -> datetime | None:
+    """The start as a clock on the wall shows it, without a zone; None: at once."""
+    if campaign.start_date is None:
+        return None
+    return datetime.combine(campaign.start_date, campaign.start_time or time())
+
+
+def moment_in(zone: ZoneInfo, on_clock: datetime) -> datetime:
+    """The UTC moment at which clocks in `zone` show `on_clock`.
+
+    A time that occurs twice (clocks go back) is its first occurrence; one that does not exist
+    (clocks go forward) is as much later as the clocks jump.
+    """
+    return on_clock.replace(tzinfo=zone, fold=0).astimezone(UTC)
+
+
+def first_due(campaign: Campaign) -> datetime | None:
+    """The earliest moment at which any mail of the campaign may be due; None: at once."""
+    on_clock = start_on_clock(campaign)
+    if on_clock is None:
+        return None
+    if campaign.clock == Campaign.Clock.CUSTOMER:
+        return on_clock.replace(tzinfo=UTC) - EARLIEST_OFFSET
+    return moment_in(campaign.workspace.zone, on_clock)
+
+
+def is_scheduled(campaign: Campaign, now: datetime) -> bool:
+    """Whether the campaign is active and its start lies ahead of `now`."""
+    start = first_due(campaign)
+    return campaign.status == Campaign.Status.ACTIVE and start is not None and start > now
+
+
+def due_campaigns(now: datetime) -> list[Campaign]:
+    """Active campaigns whose time has come, longest active first."""
+    active = Campaign.objects.active().select_related("workspace", "segment", "content")
+    return [campaign for campaign in active.order_by("activated_at", "id") if not is_scheduled(campaign, now)]
