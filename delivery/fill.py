@@ -1,0 +1,124 @@
+"""Stage 3 of the pipeline: from an audience to ledger rows, a page of customers at a time.
+
+Everyone who matches gets a row, also those who may not be mailed: theirs says why. The cursor moves
+in the transaction that writes the rows, so a filler that dies costs nothing and two at once write
+each row once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db import connection, transaction
+from django.db.models import F, Max, QuerySet
+from django.utils import timezone
+
+from audience.mailable import refusal_sql
+from audience.models import Customer
+from campaigns import schedule
+from campaigns.models import Campaign, CampaignSender, Sender
+from delivery import sql
+from delivery.models import Progress, SendLog
+
+# Customers considered in one transaction.
+PAGE = 20_000
+
+
+def fill_page(campaign: Campaign) -> bool:
+    """Write ledger rows for the next page of the campaign's audience; False when nothing was left.
+
+    Guards that each customer gets one row (unique in the database) and that the campaign is active.
+    Commits rows, cursor and sums together. May be repeated and run by several workers at once: a
+    page that another one is filling is left to it.
+    """
+    Progress.objects.get_or_create(campaign=campaign)
+    with transaction.atomic():
+        progress = (
+            Progress.objects.select_for_update(skip_locked=True, of=("self",))
+            .filter(pk=campaign.pk, filled_at=None, campaign__status=Campaign.Status.ACTIVE)
+            .first()
+        )
+        if progress is None:
+            return False
+        last = _end_of_page(campaign, progress.cursor)
+        if last is None:
+            Progress.objects.filter(pk=campaign.pk).update(filled_at=timezone.now())
+            return True
+        written = _insert(campaign, progress, last)
+        Progress.objects.filter(pk=campaign.pk).update(
+            cursor=last,
+            matched=F("matched") + written.total(),
+            suppressed=F("suppressed") + written[SendLog.Status.SUPPRESSED],
+        )
+    return True
+
+
+def _end_of_page(campaign: Campaign, cursor: int) -> int | None:
+    """The id of the last customer of the page after `cursor`; None when there is none."""
+    ids = Customer.objects.of(campaign.workspace).filter(id__gt=cursor).order_by("id").values("id")[:PAGE]
+    last: int | None = Customer.objects.filter(id__in=ids).aggregate(last=Max("id"))["last"]
+    return last
+
+
+def _insert(campaign: Campaign, progress: Progress, last: int) -> Counter[str]:
+    """INSERT ... SELECT the page's rows; how many came in with which status."""
+    matched = campaign.matching().filter(id__gt=progress.cursor, id__lte=last)
+    columns = ("id", "workspace_id", "email", "time_zone", "subscribed", "unmailable")
+    page, page_params = matched.order_by().values(*columns).query.sql_with_params()
+    sender, sender_params, weight = _sender_share(campaign)
+    due, due_params = _due(campaign, matched)
+    # `turn` is everybody's place in the round of senders, which goes on where the last page stopped.
+    statement = f"""
+        WITH judged AS (
+            SELECT p.id, p.email, p.time_zone, {refusal_sql("p", "s")} AS refusal
+            FROM ({page}) p
+            LEFT JOIN audience_suppression s ON s.workspace_id = p.workspace_id AND s.email = p.email),
+        dealt AS (
+            SELECT judged.*, (row_number() OVER (PARTITION BY refusal = '' ORDER BY id) - 1
+                + {progress.matched:d}) %% {weight:d} AS turn
+            FROM judged)
+        INSERT INTO delivery_sendlog
+            (workspace_id, campaign_id, step, customer_id, email, status, reason, sender_id, due_at)
+        SELECT %s, %s, 1, id, email, CASE WHEN refusal = '' THEN 'queued' ELSE 'suppressed' END, refusal,
+            {sender}, {due}
+        FROM dealt WHERE true
+        ON CONFLICT (campaign_id, step, customer_id) DO NOTHING
+        RETURNING status"""  # noqa: S608 - compiled by the ORM; values are parameters
+    params = [*page_params, campaign.workspace_id, campaign.pk, *sender_params, *due_params]
+    with connection.cursor() as cursor:
+        cursor.execute(statement, params)
+        return Counter(status for (status,) in cursor)
+
+
+def _sender_share(campaign: Campaign) -> tuple[str, list[Any], int]:
+    """SQL that gives each turn of the round to a sender by weight, its parameters, and the round's length.
+
+    Senders that cannot be used get nobody, unless none can: then the rows wait for them.
+    """
+    shares = CampaignSender.objects.filter(campaign=campaign).order_by("id")
+    usable = list(shares.filter(sender__state__in=Sender.USABLE)) or list(shares)
+    cases, params, edge = "", [], 0
+    for share in usable:
+        edge += share.weight
+        cases += " WHEN turn < %s THEN %s"
+        params += [edge, share.sender_id]
+    return f"CASE{cases} END", params, edge
+
+
+def _due(campaign: Campaign, matched: QuerySet[Customer]) -> tuple[str, list[Any]]:
+    """SQL for the moment that a row is due, on the clock that the campaign goes by."""
+    start = schedule.first_due(campaign)
+    on_clock = schedule.start_on_clock(campaign)
+    if start is None or on_clock is None:
+        return sql.now(), []
+    if campaign.clock == Campaign.Clock.WORKSPACE:
+        return "%s", [sql.moment(start)]
+    zones = matched.exclude(time_zone="").order_by().values_list("time_zone", flat=True).distinct()
+    cases, params = "", []
+    for zone in zones:
+        cases += " WHEN %s THEN %s"
+        params += [zone, sql.moment(schedule.moment_in(ZoneInfo(zone), on_clock))]
+    otherwise = sql.moment(schedule.moment_in(campaign.workspace.zone, on_clock))
+    return (f"CASE time_zone{cases} ELSE %s END" if cases else "%s"), [*params, otherwise]

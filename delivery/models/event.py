@@ -1,0 +1,55 @@
+"""What came back about the mails."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from audience.models import Workspace, WorkspaceQuerySet
+from delivery.models.sendlog import SendLog
+
+
+class Event(models.Model):
+    """A fact that came back about one ledger row. Append-only; delivery.events writes it.
+
+    Events come early, late, twice and out of order; `key` makes a repeated one the same row, and
+    `applied_at` says when delivery.feedback acted on it (empty: not yet).
+    """
+
+    class Type(models.TextChoices):
+        DEFERRED = "deferred", "Deferred"
+        DELIVERED = "delivered", "Delivered"
+        OPENED = "opened", "Opened"
+        CLICKED = "clicked", "Clicked"
+        BOUNCED = "bounced", "Bounced"
+        COMPLAINED = "complained", "Complained"
+        UNSUBSCRIBED = "unsubscribed", "Unsubscribed"
+
+    class Source(models.TextChoices):
+        LINK = "link", "Link in the mail"
+        ONE_CLICK = "one_click", "Mail program's unsubscribe button"
+
+    workspace = models.ForeignKey(
+        Workspace, models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
+    sendlog = models.ForeignKey(SendLog, models.DO_NOTHING, related_name="events", db_constraint=False)
+    customer_id = models.BigIntegerField()
+    type = models.CharField(max_length=12, choices=Type)
+    source = models.CharField(max_length=10, choices=Source)
+    # Equal for the same fact however often it is reported: source, ledger row, type and its own id.
+    key = models.CharField(max_length=120, unique=True)
+    detail = models.TextField(blank=True, help_text="In the provider's own words.")
+    at = models.DateTimeField(help_text="When it happened, as the source says.")
+    received_at = models.DateTimeField(db_default=models.functions.Now())
+    applied_at = models.DateTimeField(null=True)
+
+    objects = WorkspaceQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["customer_id", "type", "at"], name="event_customer"),
+            models.Index(fields=["id"], condition=models.Q(applied_at=None), name="event_unapplied"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} at {self.at}"

@@ -1,0 +1,127 @@
+"""The ledger and the outbox."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from audience.models import Customer, Workspace, WorkspaceQuerySet
+from audience.models.customer import PREFIX_SEARCHABLE
+from campaigns.models import Campaign, Sender
+
+
+class SendLog(models.Model):
+    """One row per campaign, step and customer: what was sent, what was not, and why.
+
+    The row is the queue. `status` and all beside it are written by the pipeline (fill, claim, gate,
+    settle, sweep), `outcome` by delivery.feedback. Foreign keys carry no database constraint: see
+    docs/decisions/0003.
+    """
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        CLAIMED = "claimed", "Claimed by a worker"
+        SENDING = "sending", "Being handed over"
+        SENT = "sent", "Sent"
+        FAILED = "failed", "Failed"
+        SUPPRESSED = "suppressed", "Not sent"
+        CANCELLED = "cancelled", "Cancelled"
+        UNKNOWN = "unknown", "Unknown"
+
+    # A campaign with a row in one of these is not done.
+    OPEN = (Status.QUEUED, Status.CLAIMED, Status.SENDING)
+
+    class Outcome(models.TextChoices):
+        """What became of a sent mail; moves forward only, in this order."""
+
+        DEFERRED = "deferred", "Deferred"
+        DELIVERED = "delivered", "Delivered"
+        BOUNCED = "bounced", "Bounced"
+        COMPLAINED = "complained", "Complained"
+
+    class Reason(models.TextChoices):
+        """Why a row is where it is. The refusals are those of audience.mailable."""
+
+        OPTED_OUT = "opted_out", "Has not opted in to e-mail"
+        UNSUBSCRIBE = "unsubscribe", "Unsubscribed"
+        MANUAL = "manual", "Suppressed by staff"
+        HARD_BOUNCE = "hard_bounce", "Address bounced before"
+        COMPLAINT = "complaint", "Complained before"
+        INVALID = "invalid", "Address cannot be mailed"
+        DELETED = "deleted", "Customer was deleted"
+        RETRY = "retry", "Will be tried again"
+        REFUSED = "refused", "Refused for good by the mail server"
+        EXHAUSTED = "exhausted", "Given up after three attempts"
+        RENDER = "render", "The template failed for this customer"
+        LOST = "lost", "The worker stopped during hand-over"
+        NO_ANSWER = "no_answer", "The mail server did not answer"
+        ENDED = "ended", "The campaign ended before"
+
+    workspace = models.ForeignKey(
+        Workspace, models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
+    campaign = models.ForeignKey(
+        Campaign, models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
+    # Of the campaign's flow; a campaign with one mail has step 1 only.
+    step = models.SmallIntegerField(db_default=1)
+    # Stays as it is when the customer is deleted: the ledger remembers, the address below as well.
+    customer = models.ForeignKey(Customer, models.DO_NOTHING, related_name="+", db_constraint=False)
+    # A sender with rows is in a campaign, and cannot be deleted for that.
+    sender = models.ForeignKey(
+        Sender, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
+    )
+    email = models.CharField("e-mail address", max_length=254)
+    status = models.CharField(max_length=10, choices=Status, db_default=Status.QUEUED)
+    reason = models.CharField(max_length=11, choices=Reason, db_default="", blank=True)
+    outcome = models.CharField(max_length=10, choices=Outcome, db_default="", blank=True)
+    outcome_at = models.DateTimeField(null=True)
+    # Hand-overs begun; counted before the network is touched.
+    attempts = models.SmallIntegerField(db_default=0)
+    # Not before this moment; moves with every retry.
+    due_at = models.DateTimeField()
+    # Who holds the row and until when. The fence grows with every claim: a worker that was taken
+    # for dead and comes back carries an old one, and its writes change nothing.
+    worker = models.CharField(max_length=64, db_default="", blank=True)
+    lease_until = models.DateTimeField(null=True)
+    fence = models.IntegerField(db_default=0)
+    # The provider's id for the mail, where it gives one.
+    provider_id = models.CharField(max_length=255, db_default="", blank=True)
+    # The provider's own words about the last failure.
+    error = models.TextField(db_default="", blank=True)
+    # What happened before, oldest first: [{"at", "status", "reason", "error"}]; empty for most.
+    history = models.JSONField(db_default=models.Value([], models.JSONField()), default=list)
+    created_at = models.DateTimeField(db_default=models.functions.Now())
+    sent_at = models.DateTimeField(null=True)
+
+    objects = WorkspaceQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = "ledger row"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["campaign", "step", "customer"], name="one_row_per_campaign_step_customer"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["campaign", "due_at", "id"],
+                condition=models.Q(status__in=["queued", "claimed", "sending"]),
+                name="sendlog_open",
+            ),
+            models.Index(
+                fields=["lease_until"],
+                condition=models.Q(status__in=["claimed", "sending"]),
+                name="sendlog_leased",
+            ),
+            models.Index(fields=["workspace", "email"], name="sendlog_email", opclasses=PREFIX_SEARCHABLE),
+            # The rows behind the exceptional numbers; sent and queued rows are not in it.
+            models.Index(
+                fields=["campaign", "status"],
+                condition=models.Q(status__in=["failed", "unknown", "suppressed", "cancelled"]),
+                name="sendlog_exceptions",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email}: {self.status}"

@@ -1,0 +1,73 @@
+"""Whether a sender can send; when it cannot any more, it stops, and its recipients wait or move."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+
+from django.db.models import QuerySet
+
+from campaigns import lifecycle
+from campaigns.models import Campaign, CampaignSender, Sender
+from delivery import transports
+from delivery.models import SendLog
+
+logger = logging.getLogger(__name__)
+
+
+def stop(sender: Sender, error: str) -> None:
+    """Stop a sender for a fault of its own; nobody's mail is counted as failed for it.
+
+    Its queued recipients move to another usable sender of their campaign; a campaign that has no
+    other is paused, with what to do. May be repeated; commits each step by itself, and relieve_stopped()
+    takes the step that a crash leaves out.
+    """
+    stopped = Sender.objects.filter(pk=sender.pk, state__in=Sender.USABLE).update(
+        state=Sender.State.STOPPED, last_error=error
+    )
+    if stopped:
+        logger.error("sender stopped: sender=%d, %s", sender.pk, error)
+    for campaign in Campaign.objects.active().filter(sender_shares__sender=sender):
+        _move_or_pause(campaign, sender)
+
+
+def relieve_stopped() -> None:
+    """Move or pause what still waits for a sender that cannot be used."""
+    shares = CampaignSender.objects.filter(campaign__status=Campaign.Status.ACTIVE)
+    stopped = shares.exclude(sender__state__in=Sender.USABLE).select_related("campaign", "sender")
+    for share in stopped:
+        if _waiting(share.campaign, share.sender).exists():
+            _move_or_pause(share.campaign, share.sender)
+
+
+def _waiting(campaign: Campaign, sender: Sender) -> QuerySet[SendLog]:
+    return SendLog.objects.filter(campaign=campaign, sender=sender, status=SendLog.Status.QUEUED)
+
+
+def _move_or_pause(campaign: Campaign, sender: Sender) -> None:
+    others = CampaignSender.objects.filter(campaign=campaign, sender__state__in=Sender.USABLE)
+    other = others.order_by("-weight", "id").first()
+    if other is not None:
+        _waiting(campaign, sender).update(sender=other.sender_id)
+        return
+    sender.refresh_from_db()
+    reason = f"The sender “{sender}” was stopped: {sender.last_error} Mend the sender, then resume."
+    # Somebody may have paused or ended it meanwhile.
+    with suppress(lifecycle.InvalidTransition):
+        lifecycle.pause(campaign, reason=reason)
+
+
+def verify(sender: Sender) -> str | None:
+    """Connect and log in as this sender; None when that worked, else what to tell the marketer.
+
+    Sends no mail. Writes the sender's state and last error; one that was stopped stays so on failure.
+    Takes as long as the mail server does, so no transaction may be open.
+    """
+    problem = transports.check(sender)
+    rows = Sender.objects.filter(pk=sender.pk)
+    if problem is None:
+        rows.update(state=Sender.State.READY, last_error="")
+    else:
+        rows.update(last_error=problem)
+        rows.filter(state=Sender.State.READY).update(state=Sender.State.UNVERIFIED)
+    return problem

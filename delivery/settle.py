@@ -1,0 +1,116 @@
+"""Stage 8 of the pipeline: write down what became of the mails that were handed over.
+
+One UPDATE per batch from one JSON parameter. A row is settled only while it is in the status that
+the caller knows it in and carries the fence that it was claimed with; anything else was taken over
+meanwhile, and the late writer changes nothing.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+
+from delivery import progress, sql
+from delivery.models import SendLog
+from delivery.transports.base import Answer, Verdict
+
+MAX_ATTEMPTS = 3
+
+Status = SendLog.Status
+Reason = SendLog.Reason
+
+
+class Settlement(NamedTuple):
+    """What a row becomes. `given_back` is 1 when the counted attempt did not take place."""
+
+    id: int
+    fence: int
+    status: str
+    reason: str = ""
+    error: str = ""
+    provider_id: str = ""
+    due_at: Any = None
+    given_back: int = 0
+
+
+_COLUMNS = {
+    "id": "bigint",
+    "fence": "integer",
+    "status": "text",
+    "reason": "text",
+    "error": "text",
+    "provider_id": "text",
+    "due_at": "timestamptz",
+    "given_back": "integer",
+}
+
+
+def settle(settlements: Sequence[Settlement], *, known_as: str = Status.SENDING) -> set[int]:
+    """Move rows from `known_as` to what became of them; return the ids of the campaigns they are of.
+
+    Commits rows and sums together. May be repeated: a row that was settled is not in `known_as` any
+    more. What a row went through before it was sent is appended to its history.
+    """
+    was_sent = "r.status = 'sent'"
+    statement = f"""
+        UPDATE delivery_sendlog
+        SET status = r.status, reason = r.reason, error = r.error, provider_id = r.provider_id,
+            due_at = COALESCE(r.due_at, delivery_sendlog.due_at),
+            sent_at = CASE WHEN {was_sent} THEN {sql.now()} ELSE sent_at END,
+            attempts = attempts - r.given_back, worker = '', lease_until = NULL,
+            history = CASE WHEN {was_sent} OR r.given_back = 1 THEN history
+                ELSE {sql.appended_history("r")} END
+        FROM {sql.table(_COLUMNS)} AS r
+        WHERE delivery_sendlog.id = r.id AND delivery_sendlog.fence = r.fence
+          AND delivery_sendlog.status = %s
+        RETURNING campaign_id, delivery_sendlog.status"""  # noqa: S608 - constants of ours
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement, [sql.rows(map(_storable, settlements)), known_as])
+        moved = cursor.fetchall()
+        progress.count(moved)
+        progress.count(((campaign_id, known_as) for campaign_id, _ in moved), sign=-1)
+    return {campaign_id for campaign_id, _ in moved}
+
+
+def _storable(row: Settlement) -> dict[str, Any]:
+    """The row without what PostgreSQL's JSON cannot hold: one odd word must not keep a batch unsettled."""
+    words = {
+        name: getattr(row, name).encode("utf-8", "replace").decode().replace("\0", "")
+        for name in ("error", "provider_id")
+    }
+    return row._asdict() | words
+
+
+def from_answer(answer: Answer, fence: int, attempts: int) -> Settlement:
+    """What the transport's answer makes of a row that has been attempted so many times."""
+    row = partial(Settlement, answer.row_id, fence, error=answer.error, provider_id=answer.provider_id)
+    match answer.verdict:
+        case Verdict.ACCEPTED:
+            return row(status=Status.SENT)
+        case Verdict.PERMANENT:
+            return row(status=Status.FAILED, reason=Reason.REFUSED)
+        case Verdict.UNKNOWN:
+            return row(status=Status.UNKNOWN, reason=Reason.NO_ANSWER)
+        case Verdict.SENDER:
+            return row(status=Status.QUEUED, reason=Reason.RETRY, given_back=1)
+        case Verdict.NOT_SENT if attempts >= MAX_ATTEMPTS:
+            return row(status=Status.FAILED, reason=Reason.EXHAUSTED)
+        case _:
+            due = timezone.now() + backoff(attempts, answer.retry_after)
+            return row(status=Status.QUEUED, reason=Reason.RETRY, due_at=sql.moment(due))
+
+
+def backoff(attempts: int, retry_after: float | None = None) -> timedelta:
+    """The wait before the next attempt: four times as long each time, varied by a half either way.
+
+    The provider's own `retry_after` (seconds) is waited for at least.
+    """
+    seconds = settings.SEND_RETRY_SECONDS * 4 ** (attempts - 1) * (0.5 + random.random())  # noqa: S311 - spreads load
+    return timedelta(seconds=max(seconds, retry_after or 0))

@@ -1,0 +1,28 @@
+"""URLs of delivery's pages, at the site's root."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from delivery import public
+from delivery.views import mailbox, progress, send, senders, testing, why
+
+app_name = "delivery"
+
+urlpatterns = [
+    # The same as delivery.message.unsubscribe_link makes.
+    path("u/<str:token>", public.unsubscribe, name="unsubscribe"),
+    path("campaigns/<int:pk>/send/", send.send, name="send"),
+    path("campaigns/<int:pk>/send/audience/", send.choose, name="send_audience"),
+    path("campaigns/<int:pk>/send/test/", testing.test, name="send_test"),
+    path("campaigns/<int:pk>/send/customers/", testing.customers, name="send_customers"),
+    path("campaigns/<int:pk>/progress/", progress.panel, name="campaign_progress"),
+    path("campaigns/<int:pk>/why/", why.campaign, name="why"),
+    path("customers/<int:pk>/mails/", why.customer, name="customer_mails"),
+    path("senders/<int:pk>/verify/", senders.verify, name="sender_verify"),
+    path("mailbox/", mailbox.messages, name="mailbox"),
+    path("mailbox/empty/", mailbox.empty, name="mailbox_empty"),
+    path("mailbox/<int:message_id>/", mailbox.message, name="mailbox_message"),
+    path("mailbox/<int:message_id>/html/", mailbox.html, name="mailbox_html"),
+    path("mailbox/<int:message_id>/source/", mailbox.source, name="mailbox_source"),
+]

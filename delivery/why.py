@@ -1,0 +1,110 @@
+"""“Why did or didn't this person get it?”: one look-up, answered in a sentence with its evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from django.utils.dateparse import parse_datetime
+
+from audience.addresses import InvalidAddress, normalise
+from audience.models import Customer
+from campaigns.models import Campaign
+from delivery import progress
+from delivery.models import Event, SendLog
+
+Status = SendLog.Status
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One thing that happened to a mail."""
+
+    at: datetime | None
+    what: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The sentence, the ledger row behind it (None: there is none), and its history, oldest first."""
+
+    sentence: str
+    row: SendLog | None = None
+    moments: list[Moment] = field(default_factory=list)
+
+
+def why(campaign: Campaign, address: str) -> Answer:
+    """Say whether an address got the campaign's mail, and why or why not. Reads only."""
+    try:
+        email = normalise(address)
+    except InvalidAddress as error:
+        return Answer(f"“{address}” is no e-mail address: {error}")
+    customer = Customer.objects.of(campaign.workspace).filter(email=email).first()
+    rows = SendLog.objects.filter(campaign=campaign)
+    # By customer first: the address may have changed since.
+    row = rows.filter(customer_id=customer.pk).first() if customer else None
+    row = row or rows.filter(workspace=campaign.workspace, email=email).first()
+    if row is not None:
+        return explain(row)
+    return Answer(_why_no_row(campaign, customer, email))
+
+
+def explain(row: SendLog) -> Answer:
+    """The answer for a ledger row."""
+    return Answer(sentence(row), row, _moments(row))
+
+
+def sentence(row: SendLog) -> str:
+    """Whether the person got the mail, and why or why not. Costs no query."""
+    reason = row.get_reason_display() if row.reason else ""
+    match row.status:
+        case Status.SENT:
+            outcome = f" Then: {row.get_outcome_display().lower()}." if row.outcome else ""
+            return f"Yes: sent to {row.email}.{outcome}"
+        case Status.SUPPRESSED:
+            return f"No: {reason[:1].lower()}{reason[1:]}."
+        case Status.FAILED:
+            return f"No: {reason[:1].lower()}{reason[1:]}. {row.error}".strip()
+        case Status.CANCELLED:
+            return "No: the campaign ended before this mail's turn came."
+        case Status.UNKNOWN:
+            return (
+                f"Perhaps: {reason[:1].lower()}{reason[1:]}, so the mail may or may not have been accepted."
+            )
+        case _ if row.attempts:
+            words = f"Not yet: attempt {row.attempts} did not succeed; it will be tried again. {row.error}"
+            return words.strip()
+        case _:
+            return "Not yet: the mail waits for its turn."
+
+
+def _moments(row: SendLog) -> list[Moment]:
+    """What we did and what came back, as one timeline."""
+    moments = [Moment(row.created_at, "Entered into the ledger")]
+    for past in row.history:
+        words = Status(past["status"]).label
+        reason = SendLog.Reason(past["reason"]).label if past["reason"] else ""
+        moments.append(Moment(_moment(past["at"]), f"{words}: {reason}" if reason else words, past["error"]))
+    if row.sent_at:
+        moments.append(Moment(row.sent_at, "Handed over", row.provider_id))
+    events = Event.objects.filter(sendlog_id=row.pk).order_by("at")
+    moments += [Moment(event.at, event.get_type_display(), event.detail) for event in events]
+    return moments
+
+
+def _moment(text: str) -> datetime | None:
+    moment = parse_datetime(text)
+    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _why_no_row(campaign: Campaign, customer: Customer | None, email: str) -> str:
+    if customer is None:
+        return f"No: {email} is not among the customers of {campaign.workspace}."
+    if campaign.status == Campaign.Status.DRAFT:
+        return "No: the campaign is a draft; nothing has been sent."
+    if not campaign.matching().filter(pk=customer.pk).exists():
+        return "No: this person is not in the campaign's audience."
+    if progress.of(campaign.pk).filled_at is None:
+        return "Not yet: the campaign's audience is still being written into the ledger."
+    return "No: this person came into the audience after the campaign had started."
