@@ -1,0 +1,5 @@
+"""The staff's pages about what is said, to whom and when: one module for each kind of thing."""
+
+from campaigns.admin import campaigns, senders, templates
+
+__all__ = ["campaigns", "senders", "templates"]

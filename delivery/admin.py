@@ -1,0 +1,120 @@
+"""The ledger and what came back about it, to read. Drumbeat writes them, nobody else does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django_celery_beat.models import (
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+    SolarSchedule,
+)
+from unfold.decorators import display
+
+from audience.admin.base import ReadOnly, WorkspaceAdmin
+from audience.admin.search import AddressSearch
+from delivery import why
+from delivery.models import Event, Progress, SendLog
+
+# The beat's schedule is config.settings.CELERY_BEAT_SCHEDULE, which it writes into these by itself.
+admin.site.unregister([ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule])
+
+Status = SendLog.Status
+LABELS = {
+    Status.QUEUED: "default",
+    Status.CLAIMED: "info",
+    Status.SENDING: "info",
+    Status.SENT: "success",
+    Status.FAILED: "danger",
+    Status.SUPPRESSED: "warning",
+    Status.CANCELLED: "default",
+    Status.UNKNOWN: "warning",
+}
+
+
+@admin.register(SendLog)
+class SendLogAdmin(ReadOnly, AddressSearch, WorkspaceAdmin):
+    list_display = ("email", "campaign", "status_label", "why_so", "sent_at")
+    # Cheap at any size: the exceptional statuses have an index of their own, the others are many.
+    list_filter = ("status",)
+    list_select_related = ("campaign",)
+    sortable_by = ()
+    fieldsets = (
+        (None, {"fields": ["email", "campaign", "sender", "status", "reason", "outcome", "outcome_at"]}),
+        ("Hand-over", {"fields": ["attempts", "due_at", "sent_at", "provider_id", "error"]}),
+        ("Worker", {"fields": ["worker", "lease_until", "fence"], "classes": ["collapse"]}),
+    )
+    change_form_before_template = "admin/delivery/sendlog/timeline.html"
+
+    @display(description="Status", label=LABELS)
+    def status_label(self, row: SendLog) -> tuple[str, str]:
+        return row.status, row.get_status_display()
+
+    @display(description="Why")
+    def why_so(self, row: SendLog) -> str:
+        return row.get_reason_display() or row.get_outcome_display()
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any
+    ) -> Any:
+        context["answer"] = why.explain(obj)
+        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnly, WorkspaceAdmin):
+    list_display = ("at", "type", "source", "email", "received_at", "applied_at")
+    list_select_related = ("sendlog",)
+    sortable_by = ()
+    fieldsets = (
+        (None, {"fields": ["email", "ledger_row", "type", "detail", "at"]}),
+        ("Report", {"fields": ["source", "received_at", "applied_at", "key"], "classes": ["collapse"]}),
+    )
+
+    @display(description="E-mail address")
+    def email(self, event: Event) -> str:
+        return event.sendlog.email
+
+    @display(description="Ledger row")
+    def ledger_row(self, event: Event) -> str:
+        url = reverse("admin:delivery_sendlog_change", args=[event.sendlog_id])
+        return format_html('<a href="{}" class="text-link">What happened to this mail</a>', url)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any
+    ) -> Any:
+        context["subtitle"] = f"{obj.get_type_display()} by {obj.sendlog.email}"
+        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+
+
+@admin.register(Progress)
+class ProgressAdmin(ReadOnly, WorkspaceAdmin):
+    """The sums behind the progress bars, for when they are doubted."""
+
+    form = forms.ModelForm
+    workspace_path = "campaign__workspace"
+    list_display = (
+        "campaign",
+        "matched",
+        "sent",
+        "failed",
+        "suppressed",
+        "cancelled",
+        "unknown",
+        "filled_at",
+    )
+    list_select_related = ("campaign",)
+    ordering = ("-pk",)
+    fields = (
+        "campaign", "matched", "sent", "failed", "suppressed", "cancelled", "unknown", "cursor", "filled_at"
+    )  # fmt: skip
+
+    def workspace_id_of(self, obj: Progress) -> int:
+        return obj.campaign.workspace_id

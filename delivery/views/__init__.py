@@ -1,0 +1,1 @@
+"""The pages that delivery serves: sending a campaign, its progress, who got what, the local mailbox."""
