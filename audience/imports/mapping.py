@@ -26,6 +26,8 @@ ALIASES = {
     "mail": "email",
     "email_address": "email",
     "id": "external_id",
+    "full_name": "name",
+    "phone_number": "phone",
     "timezone": "time_zone",
     "lang": "language",
     "locale": "language",
