@@ -26,7 +26,7 @@ class ContentError(Exception):
     """A template cannot be compiled; `problems` says why, for its author."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("; ".join(f"{problem.field}: {problem}" for problem in problems))
+        super().__init__(" ".join(f"In the {problem.field}: {problem}" for problem in problems))
         self.problems = list(problems)
 
 
