@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.utils import timezone
 
+from audience import refusals
 from audience.models import ConsentRecord, Customer, Suppression
 from audience.suppression import lift_unsubscribe, suppress
 
@@ -58,6 +59,8 @@ def unsubscribe(
 
     One transaction; may be repeated. Returns whether anything changed. Raises Customer.DoesNotExist.
     """
+    if channel == Channel.EMAIL:
+        refusals.announce(customer.workspace_id)
     current = _locked(customer)
     changed = _set_flag(customer, current, channel, False) or not _has_withdrawn(current, channel)
     if channel == Channel.EMAIL:

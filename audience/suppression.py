@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.admin.models import DELETION, LogEntry
 from django.db import connection, transaction
 
+from audience import refusals
 from audience.addresses import normalise
 from audience.models import Suppression, Workspace
 
@@ -101,6 +102,7 @@ def _write(workspace: Workspace, addresses: list[str], reason: Reason, note: str
         "note": note[:MAX_NOTE],
         "actor": actor.pk if actor else None,
     }
+    refusals.announce(workspace.pk)
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         return int(cursor.rowcount)

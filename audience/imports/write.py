@@ -12,6 +12,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
+from audience.customers import CLEANERS
 from audience.imports.mapping import ROW, Row
 from audience.models import CustomerImport
 
@@ -32,8 +33,9 @@ _WITHDREW = """
      WHERE r.workspace_id = %(workspace)s AND r.email = chunk.email AND NOT r.granted
        AND r.channel = '{channel}' LIMIT 1) IS NOT NULL
 """
-# Opts in new customers only. Of those that exist it locks the rows and leaves their consent alone:
-# what this statement sees of suppressions and withdrawals may be older than the row it waited for.
+# Opts in new customers only. Of those that exist it locks the rows, also of those that stay as they are,
+# and leaves their consent alone: what this statement sees of suppressions and withdrawals may be older
+# than the row it waited for.
 _UPSERT = """
     INSERT INTO audience_customer AS c (
         workspace_id, email, unmailable, external_id, name, phone, time_zone, language,
@@ -44,15 +46,8 @@ _UPSERT = """
         sms_subscribed IS TRUE AND NOT ({sms_withdrew}),
         attributes, %(now)s, %(now)s
     FROM chunk WHERE true ORDER BY email
-    ON CONFLICT (workspace_id, email) DO UPDATE SET
-        unmailable = excluded.unmailable,
-        external_id = COALESCE(NULLIF(excluded.external_id, ''), c.external_id),
-        name = COALESCE(NULLIF(excluded.name, ''), c.name),
-        phone = COALESCE(NULLIF(excluded.phone, ''), c.phone),
-        time_zone = COALESCE(NULLIF(excluded.time_zone, ''), c.time_zone),
-        language = COALESCE(NULLIF(excluded.language, ''), c.language),
-        attributes = {merged},
-        updated_at = excluded.updated_at
+    ON CONFLICT (workspace_id, email) DO UPDATE SET {assignments}, updated_at = excluded.updated_at
+    WHERE {differs}
     RETURNING created_at = %(now)s
 """
 # A later statement than the one that locked the rows, so it sees every withdrawal that came before.
@@ -89,6 +84,11 @@ _KEPT_OUT = """
 _MERGED = {
     "postgresql": "c.attributes || excluded.attributes",
     "sqlite": "json_patch(c.attributes, excluded.attributes)",
+}
+# What each column of a customer who exists becomes: an empty cell says nothing.
+_CHANGED = {
+    "unmailable": "excluded.unmailable",
+    **{field: f"COALESCE(NULLIF(excluded.{field}, ''), c.{field})" for field in CLEANERS},
 }
 _GUARDS = {
     "suppressed": _SUPPRESSED,
@@ -137,11 +137,20 @@ def write_rows(customer_import: CustomerImport, rows: Collection[Row], *, asks: 
     with connection.cursor() as cursor:
         cursor.execute(_CREATE)
         _fill(cursor, rows)
-        cursor.execute(_UPSERT.format(merged=_MERGED[connection.vendor], **_GUARDS), values)
+        cursor.execute(_upsert(), values)
         created = sum(bool(is_new) for (is_new,) in cursor.fetchall())
         kept_out = _write_consent(cursor, values) if asks else 0
         cursor.execute("DROP TABLE chunk")
     return Written(created, sum(row[-1] for row in rows) - created, kept_out)
+
+
+def _upsert() -> str:
+    becomes = _CHANGED | {"attributes": _MERGED[connection.vendor]}
+    return _UPSERT.format(
+        assignments=", ".join(f"{column} = {value}" for column, value in becomes.items()),
+        differs=" OR ".join(f"c.{column} <> {value}" for column, value in becomes.items()),
+        **_GUARDS,
+    )
 
 
 def _fill(cursor: Any, rows: Collection[Row]) -> None:

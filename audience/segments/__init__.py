@@ -9,10 +9,11 @@ Criteria are a tree of groups and rules, stored in Segment.criteria:
         {"field": "attributes.total_spent", "operator": "greater_or_equal", "value": 500}]}
 
 values.py says what a value may be, operators.py what may be asked, fields.py about what; tree.py reads
-and checks, queries.py asks.
+and checks, queries.py asks; indexes.py keeps it quick.
 """
 
 from audience.segments.fields import fields, register
+from audience.segments.indexes import keep_indexes
 from audience.segments.language import Condition, Field, Operator, Scope
 from audience.segments.queries import (
     compile_criteria,
@@ -36,6 +37,7 @@ __all__ = [
     "customers_in",
     "describe",
     "fields",
+    "keep_indexes",
     "matching",
     "register",
     "sample",

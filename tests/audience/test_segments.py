@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from audience import segments
 from audience.models import Attribute, Customer, Workspace
-from audience.segments import InvalidCriteria
+from audience.segments import InvalidCriteria, queries
 from tests.factories import AttributeFactory, CustomerFactory, SegmentFactory, WorkspaceFactory
 
 pytestmark = pytest.mark.django_db
@@ -112,6 +112,21 @@ def test_a_sample_is_of_matching_customers_and_of_the_size_asked_for(workspace: 
         picked = [customer.pk for customer in segments.sample(workspace, HAS_ORDERS, size=5)]
         assert len(set(picked)) == len(picked) == 5
         assert set(picked) <= matching
+
+
+@pytest.mark.parametrize("nearby", [1, 3, 100])
+def test_a_sample_goes_on_where_too_few_are_near(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, nearby: int
+) -> None:
+    monkeypatch.setattr(queries, "NEARBY", nearby)
+    matching = [
+        CustomerFactory(workspace=workspace, attributes={"orders": 1} if number % 2 else {}).pk
+        for number in range(16)
+    ][1::2]
+    for size in (1, 4, 8, 20):
+        picked = [customer.pk for customer in segments.sample(workspace, HAS_ORDERS, size=size)]
+        assert len(set(picked)) == len(picked) == min(size, 8)
+        assert set(picked) <= set(matching)
 
 
 def test_a_sample_larger_than_the_segment_is_all_of_it_once(workspace: Workspace) -> None:

@@ -106,6 +106,17 @@ def test_progress_moves_with_every_chunk(create: TakeIn) -> None:
     assert done.progressed_at is not None
 
 
+def test_a_row_that_says_nothing_new_leaves_its_customer_alone(take_in: TakeIn) -> None:
+    file = "email,name,language,orders\njo@example.com,Jo,,2\nal@example.com,Al,de,1\n"
+    take_in(file)
+    before = list(Customer.objects.order_by("email").values())
+    assert _counts(take_in(file.replace("Al,de", ",fr"))) == (0, 2, 0)
+    al, jo = Customer.objects.order_by("email").values()
+    assert jo == before[1]
+    assert al == before[0] | {"language": "fr", "updated_at": al["updated_at"]}
+    assert al["updated_at"] > before[0]["updated_at"]
+
+
 def test_another_workspace_is_not_touched(take_in: TakeIn) -> None:
     other = CustomerFactory(workspace=WorkspaceFactory(slug="other"), email="jo@example.com", name="Other")
     done = take_in("email,name\njo@example.com,Jo\n")
