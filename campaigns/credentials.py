@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
+from collections.abc import Mapping
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
@@ -39,3 +41,14 @@ def decrypt(stored: str) -> str:
         return _cipher().decrypt(stored.encode()).decode() if stored else ""
     except InvalidToken as error:
         raise CredentialsUnreadable from error
+
+
+def seal(secrets: Mapping[str, str]) -> str:
+    """Several secrets by name as one stored value; none stay empty."""
+    return encrypt(json.dumps(dict(secrets))) if secrets else ""
+
+
+def unseal(stored: str) -> dict[str, str]:
+    """What seal() was given. Raises CredentialsUnreadable."""
+    secrets: dict[str, str] = json.loads(decrypt(stored) or "{}")
+    return secrets

@@ -1,8 +1,9 @@
 """The life of a campaign: the one place where its status changes.
 
-draft -> active <-> paused -> completed, and failed or cancelled out of active and paused. Every
-change is one conditional UPDATE and its history row, in one transaction; all doors call these
-functions, and docs/states.md is tested against TRANSITIONS.
+draft -> active <-> paused -> completed, and failed or cancelled out of active and paused; completed
+and failed may become active once more for mails of doubtful fate. Every change is one conditional
+UPDATE and its history row, in one transaction; all doors call these functions, and docs/states.md is
+tested against TRANSITIONS.
 """
 
 from __future__ import annotations
@@ -39,7 +40,10 @@ TRANSITIONS = {
     "complete": Transition((Status.ACTIVE, Status.PAUSED), Status.COMPLETED, "completed"),
     "cancel": Transition((Status.ACTIVE, Status.PAUSED), Status.CANCELLED, "cancelled"),
     "fail": Transition((Status.ACTIVE, Status.PAUSED), Status.FAILED, "failed"),
+    "reopen": Transition((Status.COMPLETED, Status.FAILED), Status.ACTIVE, "reopened"),
 }
+# Not for people to choose by themselves: `fail` is Drumbeat's own, `reopen` a part of delivery.unknown.
+NOT_OFFERED = ("fail", "reopen")
 
 
 class InvalidTransition(Exception):
@@ -62,8 +66,8 @@ class NotReady(Exception):
 
 
 def possible_actions(status: str) -> list[str]:
-    """The actions that people may take on a campaign in this status. `fail` is Drumbeat's own."""
-    return [name for name, rule in TRANSITIONS.items() if status in rule.sources and name != "fail"]
+    """The actions that people may take on a campaign in this status."""
+    return [name for name, rule in TRANSITIONS.items() if status in rule.sources and name not in NOT_OFFERED]
 
 
 def activate(campaign: Campaign, actor: User | None = None) -> None:
@@ -106,6 +110,41 @@ def cancel(campaign: Campaign, actor: User | None = None, reason: str = "") -> N
 def fail(campaign: Campaign, error: str) -> None:
     """End the campaign because it could not be sent; `error` says why."""
     _move(campaign, "fail", None, error, result=error, finished_at=Now())
+
+
+def reopen(campaign: Campaign, actor: User | None, reason: str) -> None:
+    """Let an ended campaign send once more; `reason` says what.
+
+    Its content stays as it was frozen. The caller has made sure, in the same transaction, that nobody
+    else of its audience is reached by this (delivery.unknown).
+    """
+    _move(campaign, "reopen", actor, reason, result="", finished_at=None)
+
+
+def note(campaign: Campaign, actor: User, words: str) -> None:
+    """Write into the campaign's history what somebody did that leaves its status as it is."""
+    CampaignTransition.objects.create(
+        campaign=campaign,
+        action="note",
+        from_status=campaign.status,
+        to_status=campaign.status,
+        actor=actor,
+        reason=words[:500],
+    )
+
+
+def was_ended_by_hand(campaign: Campaign) -> bool:
+    """Whether somebody ended the campaign, and not Drumbeat because there was nothing left to send."""
+    last = campaign.transitions.filter(to_status=campaign.status).exclude(action="note").last()
+    return last is not None and last.actor_id is not None
+
+
+def restate(campaign: Campaign, result: str) -> None:
+    """Correct the sentence that Drumbeat itself completed a campaign with; a person's words stay."""
+    if not campaign.result or was_ended_by_hand(campaign):
+        return
+    rows = Campaign.objects.filter(pk=campaign.pk, status=Status.COMPLETED)
+    rows.update(result=result, updated_at=Now())
 
 
 def _refuse_unless_possible(campaign: Campaign, action: str) -> str:

@@ -8,13 +8,14 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
-from django.db.models import Model
 from django.http import HttpRequest
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget
 
 from audience.admin.base import WorkspaceAdmin, WorkspaceForm
 from campaigns import senders
+from campaigns.admin.limits import LimitsInline, WarmUpInline
+from campaigns.admin.sender_services import CREDENTIAL_FIELDS, ServiceForm
 from campaigns.models import CampaignSender, Sender
 
 SMTP_ONLY = ("host", "port", "security", "username", "password")
@@ -22,7 +23,7 @@ SMTP_ONLY = ("host", "port", "security", "username", "password")
 UNFIT_FOR_HEADERS = frozenset({"Cc", "Zl", "Zp", "Cs"})
 
 
-class SenderForm(WorkspaceForm):
+class SenderForm(ServiceForm, WorkspaceForm):
     password = forms.CharField(
         required=False,
         strip=False,
@@ -44,6 +45,10 @@ class SenderForm(WorkspaceForm):
         moved = {"host", "port", "security"}.intersection(self.changed_data)
         if moved and self.instance.sealed_password and not cleaned.get("password"):
             self.add_error("password", "Enter the password again: no other server is given it unasked.")
+        if cleaned.get("transport") == Sender.Transport.ESP:
+            self.clean_service()
+        else:
+            self.forget_service()
         return cleaned
 
 
@@ -55,13 +60,23 @@ class SenderAdmin(WorkspaceAdmin):
     search_fields = ("name", "from_email")
     ordering = ("name",)
     fieldsets = (
-        (None, {"fields": ["name", "from_name", "from_email", "reply_to"]}),
-        ("How mail leaves", {"fields": ["transport", *SMTP_ONLY]}),
-        ("State", {"fields": ["state", "last_error"]}),
+        (None, {"fields": ["state", "name", "from_name", "from_email", "reply_to"]}),
+        (
+            "How mail leaves",
+            {"fields": ["transport", *SMTP_ONLY, "esp", *CREDENTIAL_FIELDS, "api_url", "min_delay"]},
+        ),
     )
-    readonly_fields = ("state", "last_error")
-    # On a page to read, the form that the expression asks is not there.
-    conditional_fields = dict.fromkeys(SMTP_ONLY, "typeof transport === 'undefined' || transport == 'smtp'")
+    # The last error stands above the form.
+    readonly_fields = ("state",)
+    inlines = (LimitsInline, WarmUpInline)
+    # On a page to read, the form that the expressions ask is not there.
+    conditional_fields = {
+        **dict.fromkeys(SMTP_ONLY, "typeof transport === 'undefined' || transport == 'smtp'"),
+        **dict.fromkeys(("esp", "api_url"), "typeof transport === 'undefined' || transport == 'esp'"),
+        **{
+            name: f"transport == 'esp' && esp == '{esp.name}'" for name, (esp, _) in CREDENTIAL_FIELDS.items()
+        },
+    }
 
     @display(
         description="State",
@@ -74,27 +89,47 @@ class SenderAdmin(WorkspaceAdmin):
     def state_label(self, sender: Sender) -> tuple[str, str]:
         return sender.state, sender.get_state_display()
 
-    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
-        fieldsets = super().get_fieldsets(request, obj)
+    def get_fieldsets(self, request: HttpRequest, obj: Sender | None = None) -> list[Any]:
+        left_out = self._left_out(request, obj)
+        return [
+            (title, {**options, "fields": [name for name in options["fields"] if name not in left_out]})
+            for title, options in super().get_fieldsets(request, obj)
+        ]
+
+    def _left_out(self, request: HttpRequest, obj: Sender | None) -> set[str]:
+        """A new sender has no state; a page to read has nothing to enter and nothing of other transports."""
         if obj is None:
-            return fieldsets[:-1]
+            return {"state"}
         if self.has_change_permission(request, obj):
-            return fieldsets
-        identity, (title, options), state = fieldsets
-        shown = [name for name in options["fields"] if name != "password"]
-        return [identity, (title, {**options, "fields": shown}), state]
+            return set()
+        left_out = {"password", *CREDENTIAL_FIELDS}
+        if obj.transport != Sender.Transport.SMTP:
+            left_out |= {*SMTP_ONLY}
+        if obj.transport != Sender.Transport.ESP:
+            left_out |= {"esp", "api_url"}
+        return left_out
 
     def has_delete_permission(self, request: HttpRequest, obj: Sender | None = None) -> bool:
         used = obj is not None and CampaignSender.objects.filter(sender=obj).exists()
         return super().has_delete_permission(request, obj) and not used
 
     def save_model(self, request: HttpRequest, obj: Sender, form: SenderForm, change: bool) -> None:
-        if password := form.cleaned_data.get("password"):
-            obj.set_password(password)
+        sealed = self._seal(obj, form)
         super().save_model(request, obj, form, change)
-        if change and password:
-            obj.save(update_fields=["sealed_password"])
+        if change and sealed:
+            obj.save(update_fields=sealed)
         if change and senders.reinstate(obj):
             messages.info(
                 request, "The sender had been stopped; now it is tried again. Resume its campaigns."
             )
+
+    def _seal(self, obj: Sender, form: SenderForm) -> list[str]:
+        """Encrypt what was entered and is secret; return the columns that it went into."""
+        sealed = []
+        if password := form.cleaned_data.get("password"):
+            obj.set_password(password)
+            sealed.append("sealed_password")
+        if obj.transport == Sender.Transport.ESP and form.credentials_changed:
+            obj.set_credentials(form.credentials)
+            sealed.append("sealed_credentials")
+        return sealed

@@ -2,15 +2,25 @@
 
 from campaigns.content.check import check
 from campaigns.content.compiler import Compiled, compile_template
-from campaigns.content.fields import CUSTOMER_COLUMNS, MergeField, context, merge_fields
+from campaigns.content.encoder import Encoded, Encoder, encoder_for
+from campaigns.content.fields import (
+    CUSTOMER_COLUMNS,
+    MergeField,
+    context,
+    merge_fields,
+    personal_context,
+    shared_context,
+)
 from campaigns.content.freezing import freeze
 from campaigns.content.problems import ContentError, Problem, RenderError
-from campaigns.content.render import Rendered, Renderer, renderer_for
+from campaigns.content.render import Rendered, Renderer
 
 __all__ = [
     "CUSTOMER_COLUMNS",
     "Compiled",
     "ContentError",
+    "Encoded",
+    "Encoder",
     "MergeField",
     "Problem",
     "RenderError",
@@ -19,7 +29,9 @@ __all__ = [
     "check",
     "compile_template",
     "context",
+    "encoder_for",
     "freeze",
     "merge_fields",
-    "renderer_for",
+    "personal_context",
+    "shared_context",
 ]

@@ -59,8 +59,24 @@ def context(
     customer: Mapping[str, object], workspace: Workspace, campaign_name: str, unsubscribe_link: str
 ) -> dict[str, object]:
     """Plain data for one recipient, from a row of CUSTOMER_COLUMNS. An attribute never hides a column."""
+    return personal_context(customer, unsubscribe_link, shared_context(workspace, campaign_name))
+
+
+def shared_context(workspace: Workspace, campaign_name: str) -> dict[str, object]:
+    """What a context says to all recipients of a campaign."""
+    return {
+        "workspace": {"name": workspace.name, "postal_address": workspace.postal_address},
+        "campaign": {"name": campaign_name},
+    }
+
+
+def personal_context(
+    customer: Mapping[str, object], unsubscribe_link: str, shared: Mapping[str, object]
+) -> dict[str, object]:
+    """The context for one of them."""
     name = customer["name"]
     return {
+        **shared,
         "customer_name": name,
         "unsubscribe_link": unsubscribe_link,
         "customer": {
@@ -72,6 +88,4 @@ def context(
             "language": customer["language"],
             "time_zone": customer["time_zone"],
         },
-        "workspace": {"name": workspace.name, "postal_address": workspace.postal_address},
-        "campaign": {"name": campaign_name},
     }

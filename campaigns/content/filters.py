@@ -62,9 +62,8 @@ def _bounded(name: str, function: Filter, environment: Environment) -> Filter:
         function = functools.partial(function, environment=environment)
 
     def bounded(value: object, *args: object, **kwargs: object) -> object:
-        for operand in (value, *args):
-            if type(operand) is range and len(operand) > LIST_LIMIT:
-                raise FilterError(f"a range of more than {LIST_LIMIT:,} numbers", token=None)
+        if type(value) is range or range in map(type, args):
+            _check_ranges(value, *args)
         try:
             result = function(value, *args, **kwargs)
         except LiquidError:
@@ -77,7 +76,14 @@ def _bounded(name: str, function: Filter, environment: Environment) -> Filter:
     return bounded
 
 
+def _check_ranges(*operands: object) -> None:
+    if any(type(operand) is range and len(operand) > LIST_LIMIT for operand in operands):
+        raise FilterError(f"a range of more than {LIST_LIMIT:,} numbers", token=None)
+
+
 def _checked(result: object) -> object:
+    if isinstance(result, str) and len(result) <= VALUE_LIMIT:
+        return result
     if isinstance(result, Decimal):
         result = float(result)
     if isinstance(result, NUMBERS) and not (math.isfinite(result) and abs(result) < NUMBER_LIMIT):

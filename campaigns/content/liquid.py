@@ -16,6 +16,8 @@ from typing import Any, TextIO, cast
 from liquid import BoundTemplate, Environment, RenderContext, Token
 from liquid.ast import Node
 from liquid.builtin.expressions import FilteredExpression
+from liquid.builtin.tags.assign_tag import AssignNode
+from liquid.builtin.tags.capture_tag import CaptureNode
 from liquid.exceptions import (
     LiquidError,
     LocalNamespaceLimitError,
@@ -61,7 +63,7 @@ class Budget:
         self._alarm = perf_counter() + left
 
 
-class _Output(StringIO):
+class Output(StringIO):
     """What a template writes, up to a limit in characters."""
 
     left = OUTPUT_LIMIT
@@ -73,7 +75,7 @@ class _Output(StringIO):
         return StringIO.write(self, text)
 
 
-class _Context(RenderContext):
+class Context(RenderContext):
     """Counts what a render takes. The clock is read at every name, filter, assignment and iteration."""
 
     __slots__ = ("assigned", "budget", "iterations")
@@ -130,7 +132,7 @@ class _Context(RenderContext):
         return super().cycle(hash(key), length)
 
     def get_buffer(self, buf: TextIO | None = None) -> StringIO:
-        return _Output()
+        return Output()
 
 
 class Script(BoundTemplate):
@@ -138,8 +140,8 @@ class Script(BoundTemplate):
 
     def run(self, data: Mapping[str, object], budget: Budget) -> str:
         """Render for one recipient. Raises RenderError."""
-        context = _Context(self, data, budget)
-        output = _Output()
+        context = Context(self, data, budget)
+        output = Output()
         try:
             self.render_with_context(context, output)
         except LiquidError as error:
@@ -150,9 +152,19 @@ class Script(BoundTemplate):
 
     def expressions(self) -> Iterator[Expression]:
         """Every expression of the template, outermost first."""
-        for node in _with_descendants(self.nodes, RenderContext(self)):
+        for node in self.descendants():
             for expression in node.expressions():
                 yield from _with_children(expression)
+
+    def descendants(self) -> Iterator[Node]:
+        """Every node of the template, outermost first."""
+        return _with_descendants(self.nodes, RenderContext(self))
+
+    def assigned(self) -> frozenset[str]:
+        """The names of its own variables."""
+        return frozenset(
+            node.name for node in self.descendants() if isinstance(node, AssignNode | CaptureNode)
+        )
 
 
 class Engine(Environment):

@@ -6,7 +6,6 @@ import html
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 from campaigns.content import liquid, pages
 from campaigns.content.compiler import Compiled, with_footer
@@ -32,9 +31,9 @@ class Renderer:
     """Content parsed once, to be rendered for many recipients. Safe to use from several threads."""
 
     def __init__(self, content: Content | Compiled) -> None:
-        self._subject = liquid.parse(content.subject, liquid.TEXT)
-        self._html = liquid.parse(content.html, liquid.HTML)
-        self._text = liquid.parse(content.text, liquid.TEXT)
+        self.subject = liquid.parse(content.subject, liquid.TEXT)
+        self.html = liquid.parse(content.html, liquid.HTML)
+        self.text = liquid.parse(content.text, liquid.TEXT)
 
     def render(self, data: Mapping[str, object]) -> Rendered:
         """Render for the recipient whom `data` (fields.context) describes.
@@ -43,9 +42,9 @@ class Renderer:
         matter of this recipient alone, when a limit is passed or a filter cannot take a value.
         """
         budget = liquid.Budget()
-        subject = BREAKS.sub(" ", self._subject.run(data, budget)).strip()[:SUBJECT_LIMIT]
-        document = self._html.run(data, budget)
-        text = self._text.run(data, budget)
+        subject = one_line(self.subject.run(data, budget))
+        document = self.html.run(data, budget)
+        text = self.text.run(data, budget)
         link = str(data["unsubscribe_link"])
         if html.escape(link) not in document:
             document = with_footer(document, FOOTER_HTML.run(data, budget))
@@ -54,11 +53,7 @@ class Renderer:
         return Rendered(subject, document, text)
 
 
-def renderer_for(content: Content) -> Renderer:
-    """The renderer of frozen content, kept for the life of the process for the contents last used."""
-    return _renderer(Compiled(content.subject, content.html, content.text))
-
-
-@lru_cache(maxsize=64)
-def _renderer(compiled: Compiled) -> Renderer:
-    return Renderer(compiled)
+def one_line(text: str) -> str:
+    """A rendered subject as a header can hold it."""
+    line = text if text.isprintable() else BREAKS.sub(" ", text)
+    return line.strip()[:SUBJECT_LIMIT]

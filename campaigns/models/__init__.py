@@ -2,6 +2,7 @@
 
 from campaigns.models.template import Content, Template
 from campaigns.models.sender import Sender
+from campaigns.models.limits import SenderLimit, WarmUp
 from campaigns.models.flow import Flow
 from campaigns.models.campaign import Campaign, CampaignSender, CampaignTransition
 
@@ -12,5 +13,7 @@ __all__ = [
     "Content",
     "Flow",
     "Sender",
+    "SenderLimit",
     "Template",
+    "WarmUp",
 ]

@@ -101,7 +101,10 @@ class CampaignSender(models.Model):
 
 
 class CampaignTransition(models.Model):
-    """One change of a campaign's status. Append-only; written with the change, in its transaction."""
+    """One change of a campaign's status, or an act that left it as it was (action `note`).
+
+    Append-only; written in the transaction of what it tells of.
+    """
 
     campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="transitions")
     action = models.CharField(max_length=10)

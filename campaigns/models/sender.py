@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, URLValidator
 from django.db import models
 
 from audience.models import WorkspaceModel, WorkspaceQuerySet
-from campaigns.credentials import decrypt, encrypt
+from campaigns.credentials import decrypt, encrypt, seal, unseal
+from campaigns.esps import CHOICES as ESP_CHOICES
 
 
 def validate_ascii(address: str) -> None:
@@ -32,6 +34,7 @@ class Sender(WorkspaceModel):
     class Transport(models.TextChoices):
         MAILBOX = "mailbox", "Local mailbox (nothing leaves this machine)"
         SMTP = "smtp", "SMTP server"
+        ESP = "esp", "E-mail service"
 
     class Security(models.TextChoices):
         STARTTLS = "starttls", "STARTTLS (port 587)"
@@ -58,6 +61,18 @@ class Sender(WorkspaceModel):
     username = models.CharField(max_length=200, blank=True)
     # Encrypted; set_password() and password() are the ways in and out.
     sealed_password = models.TextField(blank=True, editable=False)
+    esp = models.CharField("service", max_length=20, choices=ESP_CHOICES, blank=True)
+    api_url = models.CharField(
+        "API address", max_length=200, blank=True, validators=[URLValidator(schemes=["https", "http"])]
+    )
+    # One encrypted JSON object; set_credentials() and credentials() are the ways in and out.
+    sealed_credentials = models.TextField(blank=True, editable=False)
+    min_delay = models.PositiveSmallIntegerField(
+        "seconds between two mails",
+        default=0,
+        validators=[MaxValueValidator(3600)],
+        help_text="2 for a personal mailbox, 0 for a mail server.",
+    )
     state = models.CharField(max_length=10, choices=State, default=State.UNVERIFIED)
     last_error = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -78,6 +93,14 @@ class Sender(WorkspaceModel):
     def password(self) -> str:
         """The password in clear, for the transport only. Raises CredentialsUnreadable."""
         return decrypt(self.sealed_password)
+
+    def set_credentials(self, plain: Mapping[str, str]) -> None:
+        """Keep what the e-mail service wants to know, encrypted, on this instance; the caller saves it."""
+        self.sealed_credentials = seal(plain)
+
+    def credentials(self) -> dict[str, str]:
+        """What the e-mail service wants to know, in clear. Raises CredentialsUnreadable."""
+        return unseal(self.sealed_credentials)
 
     @property
     def is_usable(self) -> bool:

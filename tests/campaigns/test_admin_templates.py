@@ -119,9 +119,13 @@ def sender_form(sender: Sender | None = None, **changes: Any) -> dict[str, Any]:
         "port",
         "security",
         "username",
+        "min_delay",
     )
+    no_limits = {
+        f"{part}-{forms}_FORMS": 0 for part in ("limits", "warm_up") for forms in ("TOTAL", "INITIAL")
+    }
     default = Sender(name="Shop", from_email="news@acme.example", transport="smtp", host="smtp.acme.example")
-    return {name: getattr(sender or default, name) for name in names} | changes
+    return {name: getattr(sender or default, name) for name in names} | no_limits | changes
 
 
 def change(sender: Sender) -> str:

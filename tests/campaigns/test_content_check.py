@@ -170,10 +170,8 @@ def test_freezing_at_once_in_two_places_makes_one_content() -> None:
     assert set(found) == {Content.objects.get().pk}
 
 
-def test_equal_content_is_parsed_once_a_process() -> None:
+def test_equal_content_is_compiled_once_a_process() -> None:
     template = TemplateFactory()
     first, again = content.freeze(template), content.freeze(template)
-    assert content.renderer_for(first) is content.renderer_for(again)
-    assert content.renderer_for(first) is not content.renderer_for(
-        content.freeze(TemplateFactory(subject="x"))
-    )
+    assert content.encoder_for(first) is content.encoder_for(again)
+    assert content.encoder_for(first) is not content.encoder_for(content.freeze(TemplateFactory(subject="x")))

@@ -29,6 +29,7 @@ ACTIONS = {
     "complete": lambda c: lifecycle.complete(c),
     "cancel": lambda c: lifecycle.cancel(c),
     "fail": lambda c: lifecycle.fail(c, "No sender is left."),
+    "reopen": lambda c: lifecycle.reopen(c, UserFactory(), "2 unknown mails are sent again."),
 }
 # Written out by hand: the table in the code is what is under test.
 ALLOWED = {
@@ -41,6 +42,8 @@ ALLOWED = {
     ("cancel", Status.PAUSED): Status.CANCELLED,
     ("fail", Status.ACTIVE): Status.FAILED,
     ("fail", Status.PAUSED): Status.FAILED,
+    ("reopen", Status.COMPLETED): Status.ACTIVE,
+    ("reopen", Status.FAILED): Status.ACTIVE,
 }
 REFUSED = [(a, s) for a in ACTIONS for s in Status if (a, s) not in ALLOWED]
 
@@ -84,6 +87,41 @@ def test_history_says_who_did_it_and_why() -> None:
     row = CampaignTransition.objects.get(campaign=campaign)
     assert (row.actor, row.reason) == (user, "Wrong price in the offer.")
     assert campaign.finished_at is not None
+
+
+def test_what_drumbeat_does_by_itself_is_offered_to_nobody() -> None:
+    offered = {action for status in Status for action in lifecycle.possible_actions(status)}
+    assert offered == ACTIONS.keys() - {"fail", "reopen"}
+
+
+@pytest.mark.django_db
+def test_reopened_campaign_keeps_its_content_and_forgets_its_end() -> None:
+    campaign = CampaignFactory()
+    lifecycle.activate(campaign)
+    frozen = campaign.content_id
+    lifecycle.complete(campaign, result="1 of 2 sent, 1 unknown")
+    lifecycle.reopen(campaign, UserFactory(), "1 unknown mail is sent again.")
+    assert (campaign.content_id, campaign.result, campaign.finished_at) == (frozen, "", None)
+
+
+@pytest.mark.django_db
+def test_note_leaves_the_status_as_it_is() -> None:
+    user = UserFactory()
+    campaign = campaign_in(Status.CANCELLED)
+    lifecycle.note(campaign, user, "3 unknown mails are counted as sent.")
+    row = CampaignTransition.objects.get(campaign=campaign)
+    assert (row.from_status, row.to_status, row.actor) == (Status.CANCELLED, Status.CANCELLED, user)
+    assert Campaign.objects.get(pk=campaign.pk).status == Status.CANCELLED
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_only_drumbeats_own_words_about_the_end_are_corrected(by_hand: bool) -> None:
+    campaign = campaign_in(Status.ACTIVE)
+    lifecycle.complete(campaign, UserFactory() if by_hand else None, "1 of 2 sent, 1 unknown")
+    lifecycle.note(campaign, UserFactory(), "1 unknown mail is counted as sent.")
+    lifecycle.restate(campaign, "2 of 2 sent")
+    assert (Campaign.objects.get(pk=campaign.pk).result == "2 of 2 sent") != by_hand
 
 
 @pytest.mark.django_db
