@@ -29,7 +29,6 @@ admin.site.unregister([ClockedSchedule, CrontabSchedule, IntervalSchedule, Perio
 Status = SendLog.Status
 LABELS = {
     Status.QUEUED: "default",
-    Status.CLAIMED: "info",
     Status.SENDING: "info",
     Status.SENT: "success",
     Status.FAILED: "danger",
@@ -59,7 +58,11 @@ class SendLogAdmin(ReadOnly, AddressSearch, WorkspaceAdmin):
 
     @display(description="Why")
     def why_so(self, row: SendLog) -> str:
-        return row.get_reason_display() or row.get_outcome_display()
+        words = row.get_reason_display() or row.get_outcome_display()
+        if row.status != Status.UNKNOWN:
+            return words
+        url = reverse("delivery:unknown", args=[row.campaign_id])
+        return format_html('{} <a href="{}?row={}" class="text-link">Settle</a>', words, url, row.pk)
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.db import transaction
 from django.db.models import F
 
 from campaigns import lifecycle
@@ -23,7 +24,10 @@ def finish_done_campaigns() -> int:
     return sum(_finish(progress) for progress in candidates.select_related("campaign"))
 
 
+@transaction.atomic
 def _finish(progress: Progress) -> bool:
+    # Who sends an unknown mail again holds the campaign too: it is queued by now, or finds it ended.
+    Campaign.objects.select_for_update().get(pk=progress.pk)
     if SendLog.objects.filter(campaign=progress.campaign, status__in=SendLog.OPEN).exists():
         return False
     result = describe(progress)

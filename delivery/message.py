@@ -6,25 +6,21 @@ a mail; they are the oracle in the tests, which parse what is built here and fin
 
 from __future__ import annotations
 
-import binascii
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.header import Header
-from email.utils import format_datetime, formataddr
 from typing import Any
 
 from django.conf import settings
-from django.utils import timezone
 
 from campaigns import content
 from campaigns.models import Campaign, Sender
 from delivery import tokens
+from delivery.headers import date, mailbox, unstructured
 from delivery.transports.base import Mail
 
-# RFC 5322, 2.2: a header's value is one logical line of printable characters.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+# RFC 2046, 5.1.1: no line of a part may begin with it; no line of quoted-printable has "=_" in it.
+BOUNDARY = "=_drumbeat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,51 +40,52 @@ class Builder:
     def __init__(self, campaign: Campaign, sender: Sender) -> None:
         if campaign.content is None:
             raise ValueError(f"campaign {campaign.pk} has no frozen content")
-        self._campaign = campaign
-        self._sender = sender
-        self._renderer = content.renderer_for(campaign.content)
-        self._domain = sender.from_email.rpartition("@")[2]
-        self._common = self._common_headers()
+        domain = sender.from_email.rpartition("@")[2]
+        self._workspace_id = campaign.workspace_id
+        self._sender_address = sender.from_email
+        self._encoder = content.encoder_for(campaign.content)
+        self._shared = content.shared_context(campaign.workspace, campaign.name)
+        self._id_end = _id_end(campaign.pk, domain)
+        self._common = _common_headers(campaign, sender, domain)
 
     def build(self, to: Recipient) -> Mail:
         """The mail for one recipient. Raises campaigns.content.RenderError.
 
         Its Message-ID is the same for every attempt, so that a mailbox that gets two shows one.
         """
-        token = tokens.make(tokens.Reference(self._campaign.workspace_id, to.customer_id, to.row_id))
+        token = tokens.make(tokens.Reference(self._workspace_id, to.customer_id, to.row_id))
         unsubscribe = unsubscribe_link(token)
-        context = content.context(to.columns, self._campaign.workspace, self._campaign.name, unsubscribe)
-        rendered = self._renderer.render(context)
-        boundary = f"=_{hashlib.blake2b(token.encode(), digest_size=12).hexdigest()}"
-        headers = [
-            self._common,
-            f"To: {mailbox(to.columns['name'], to.email)}",
-            f"Subject: {subject(rendered.subject)}",
-            f"Date: {format_datetime(timezone.now())}",
-            f"Message-ID: {message_id(to.row_id, self._campaign.pk, self._domain)}",
-            # RFC 8058: one-click; RFC 2369 for the header itself. One line: relays break folded ones.
-            f"List-Unsubscribe: <{unsubscribe}>",
-            "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
-            f'Content-Type: multipart/alternative; boundary="{boundary}"',
-        ]
-        message = "\r\n".join([*headers, ""]).encode("ascii")
-        message += alternatives(boundary, rendered.text, rendered.html)
-        return Mail(to.row_id, self._sender.from_email, to.email, message)
+        data = content.personal_context(to.columns, unsubscribe, self._shared)
+        subject, text, html = self._encoder.encode(data)
+        # RFC 8058: one-click; RFC 2369 for the header itself. One line: relays break folded ones.
+        headers = (
+            f"To: {mailbox(to.columns['name'], to.email)}\r\n"
+            f"Subject: {unstructured(subject)}\r\n"
+            f"Date: {date()}\r\n"
+            f"Message-ID: <{to.row_id}{self._id_end}\r\n"
+            f"List-Unsubscribe: <{unsubscribe}>\r\n"
+            f"{self._common}"
+        )
+        message = b"".join((headers.encode("ascii"), TEXT_HEAD, text, HTML_HEAD, html, END))
+        return Mail(to.row_id, self._sender_address, to.email, message)
 
-    def _common_headers(self) -> str:
-        campaign, sender = self._campaign, self._sender
-        slug = campaign.workspace.slug
-        lines = [
-            "MIME-Version: 1.0",
-            f"From: {mailbox(sender.from_name, sender.from_email)}",
-            # RFC 2919: names the list, so that people can filter by it.
-            f"List-Id: {mailbox(campaign.workspace.name, f'{slug}.{self._domain}')}",
-            # Gmail's feedback loop reports complaints by these four fields.
-            f"Feedback-ID: {campaign.pk}:{slug}:campaign:drumbeat",
-        ]
-        if sender.reply_to:
-            lines.append(f"Reply-To: {mailbox('', sender.reply_to)}")
-        return "\r\n".join(lines)
+
+def _common_headers(campaign: Campaign, sender: Sender, domain: str) -> str:
+    slug = campaign.workspace.slug
+    lines = [
+        "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
+        "MIME-Version: 1.0",
+        f"From: {mailbox(sender.from_name, sender.from_email)}",
+        # RFC 2919: names the list, so that people can filter by it.
+        f"List-Id: {mailbox(campaign.workspace.name, f'{slug}.{domain}')}",
+        # Gmail's feedback loop reports complaints by these four fields.
+        f"Feedback-ID: {campaign.pk}:{slug}:campaign:drumbeat",
+        f'Content-Type: multipart/alternative; boundary="{BOUNDARY}"',
+        "",
+    ]
+    if sender.reply_to:
+        lines.insert(0, f"Reply-To: {mailbox('', sender.reply_to)}")
+    return "\r\n".join(lines)
 
 
 def unsubscribe_link(token: str) -> str:
@@ -98,38 +95,22 @@ def unsubscribe_link(token: str) -> str:
 
 def message_id(row_id: int, campaign_id: int, domain: str) -> str:
     """A Message-ID (RFC 5322, 3.6.4) that belongs to one ledger row of this installation."""
+    return f"<{row_id}{_id_end(campaign_id, domain)}"
+
+
+def _id_end(campaign_id: int, domain: str) -> str:
     installation = hashlib.blake2b(settings.SITE_URL.encode(), digest_size=6).hexdigest()
-    return f"<{row_id}.{campaign_id}.{installation}@{domain}>"
+    return f".{campaign_id}.{installation}@{domain}>"
 
 
-def mailbox(name: str, address: str) -> str:
-    """A display name and an address in angle brackets, as a header holds them (RFC 5322, 3.4)."""
-    name = _CONTROL.sub(" ", name).strip()
-    if not name:
-        return f"<{address}>"
-    if name.isascii():
-        return formataddr((name, address))
-    encoded = Header(name, "utf-8", maxlinelen=76, header_name="List-Id").encode(linesep="\r\n")
-    return f"{encoded} <{address}>"
+def _head(kind: str) -> bytes:
+    """What stands before a part of a multipart/alternative body (RFC 2046, 5.1.4)."""
+    return (
+        f"\r\n--{BOUNDARY}\r\nContent-Type: {kind}; charset=utf-8\r\n"
+        "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+    ).encode("ascii")
 
 
-def subject(text: str) -> str:
-    """A subject, encoded and folded (RFC 2047) where it needs it."""
-    text = _CONTROL.sub(" ", text).strip()
-    if text.isascii() and len(text) <= 76 - len("Subject: "):
-        return text
-    return Header(text, "utf-8", maxlinelen=76, header_name="Subject").encode(linesep="\r\n")
-
-
-def alternatives(boundary: str, text: str, html: str) -> bytes:
-    """The body of a multipart/alternative message (RFC 2046, 5.1.4): the text part, then the HTML."""
-    parts = _part(boundary, "text/plain", text) + _part(boundary, "text/html", html)
-    return parts + f"\r\n--{boundary}--\r\n".encode("ascii")
-
-
-def _part(boundary: str, kind: str, text: str) -> bytes:
-    # RFC 2045, 6.7: lines of at most 76 printable ASCII characters, each ending in CRLF.
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
-    body = binascii.b2a_qp(lines.encode() + b"\r\n", istext=True)
-    head = f"\r\n--{boundary}\r\nContent-Type: {kind}; charset=utf-8\r\n"
-    return f"{head}Content-Transfer-Encoding: quoted-printable\r\n\r\n".encode("ascii") + body
+TEXT_HEAD = _head("text/plain")
+HTML_HEAD = b"\r\n" + _head("text/html")
+END = f"\r\n\r\n--{BOUNDARY}--\r\n".encode("ascii")

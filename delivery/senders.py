@@ -14,6 +14,9 @@ from delivery.models import SendLog
 
 logger = logging.getLogger(__name__)
 
+# Rows moved to another sender in one statement.
+CHUNK = 10_000
+
 
 def stop(sender: Sender, error: str) -> None:
     """Stop a sender for a fault of its own; nobody's mail is counted as failed for it.
@@ -26,7 +29,7 @@ def stop(sender: Sender, error: str) -> None:
         state=Sender.State.STOPPED, last_error=error
     )
     if stopped:
-        logger.error("sender stopped: sender=%d, %s", sender.pk, error)
+        logger.error("sender stopped: %s", error, extra={"sender": sender.pk})
     for campaign in Campaign.objects.active().filter(sender_shares__sender=sender):
         _move_or_pause(campaign, sender)
 
@@ -48,13 +51,23 @@ def _move_or_pause(campaign: Campaign, sender: Sender) -> None:
     others = CampaignSender.objects.filter(campaign=campaign, sender__state__in=Sender.USABLE)
     other = others.order_by("-weight", "id").first()
     if other is not None:
-        _waiting(campaign, sender).update(sender=other.sender_id)
+        _move(campaign, sender, other.sender_id)
         return
     sender.refresh_from_db()
     reason = f"The sender “{sender}” was stopped: {sender.last_error} Mend the sender, then resume."
     # Somebody may have paused or ended it meanwhile.
     with suppress(lifecycle.InvalidTransition):
         lifecycle.pause(campaign, reason=reason)
+
+
+def _move(campaign: Campaign, sender: Sender, other_id: int) -> None:
+    """Give the queued rows to another sender, so many at a time that no worker waits for long."""
+    while (
+        _waiting(campaign, sender)
+        .filter(pk__in=_waiting(campaign, sender).order_by("due_at", "pk").values("pk")[:CHUNK])
+        .update(sender=other_id)
+    ):
+        pass
 
 
 def verify(sender: Sender) -> str | None:

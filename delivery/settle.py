@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from delivery import progress, sql
+from delivery import progress, sender_days, sql
 from delivery.models import SendLog
 from delivery.transports.base import Answer, Verdict
 
@@ -52,13 +52,18 @@ _COLUMNS = {
 }
 
 
-def settle(settlements: Sequence[Settlement], *, known_as: str = Status.SENDING) -> set[int]:
-    """Move rows from `known_as` to what became of them; return the ids of the campaigns they are of.
+def settle(settlements: Sequence[Settlement], worker: str, *, known_as: str = Status.SENDING) -> set[int]:
+    """Move a worker's rows from `known_as` to what became of them; return the ids of those that were moved.
+
+    Guards that each row is still that worker's, by the fence that it was claimed with. The fence alone
+    would not do: a claim whose commit failed leaves its number to the next worker's.
 
     Commits rows and sums together. May be repeated: a row that was settled is not in `known_as` any
     more. What a row went through before it was sent is appended to its history.
     """
     was_sent = "r.status = 'sent'"
+    # Concatenated, the status keeps PostgreSQL from walking through an index of all open rows when its
+    # statistics are older than the campaign; it is to look up each id.
     statement = f"""
         UPDATE delivery_sendlog
         SET status = r.status, reason = r.reason, error = r.error, provider_id = r.provider_id,
@@ -69,14 +74,16 @@ def settle(settlements: Sequence[Settlement], *, known_as: str = Status.SENDING)
                 ELSE {sql.appended_history("r")} END
         FROM {sql.table(_COLUMNS)} AS r
         WHERE delivery_sendlog.id = r.id AND delivery_sendlog.fence = r.fence
-          AND delivery_sendlog.status = %s
-        RETURNING campaign_id, delivery_sendlog.status"""  # noqa: S608 - constants of ours
+          AND delivery_sendlog.status || '' = %s AND delivery_sendlog.worker = %s
+        RETURNING delivery_sendlog.id, campaign_id, sender_id, delivery_sendlog.status"""  # noqa: S608 - constants of ours
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(statement, [sql.rows(map(_storable, settlements)), known_as])
+        # In the order of the ids, in which everybody takes rows.
+        cursor.execute(statement, [sql.rows(map(_storable, sorted(settlements))), known_as, worker])
         moved = cursor.fetchall()
-        progress.count(moved)
-        progress.count(((campaign_id, known_as) for campaign_id, _ in moved), sign=-1)
-    return {campaign_id for campaign_id, _ in moved}
+        progress.count((campaign_id, status) for _, campaign_id, _, status in moved)
+        progress.count(((campaign_id, known_as) for _, campaign_id, _, _ in moved), sign=-1)
+        sender_days.count((sender_id, status) for _, _, sender_id, status in moved if status == Status.SENT)
+    return {row_id for row_id, *_ in moved}
 
 
 def _storable(row: Settlement) -> dict[str, Any]:
@@ -98,7 +105,7 @@ def from_answer(answer: Answer, fence: int, attempts: int) -> Settlement:
             return row(status=Status.FAILED, reason=Reason.REFUSED)
         case Verdict.UNKNOWN:
             return row(status=Status.UNKNOWN, reason=Reason.NO_ANSWER)
-        case Verdict.SENDER:
+        case Verdict.SENDER | Verdict.UNAVAILABLE:
             return row(status=Status.QUEUED, reason=Reason.RETRY, given_back=1)
         case Verdict.NOT_SENT if attempts >= MAX_ATTEMPTS:
             return row(status=Status.FAILED, reason=Reason.EXHAUSTED)

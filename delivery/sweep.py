@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from campaigns.models import Campaign
-from delivery import journal, progress, sql
+from delivery import journal, progress, sql, unknown
 from delivery.claim import Claim
 from delivery.models import Progress, SendLog
 from delivery.settle import Settlement, from_answer, settle
@@ -23,20 +23,22 @@ Status = SendLog.Status
 Reason = SendLog.Reason
 # Ledger rows moved in one transaction.
 CHUNK = 10_000
+# Workers that a mail may stop while it is built.
+MAX_CRASHES = 5
 
 
 def recover() -> None:
     """Settle what workers of this host had in hand when they died, by their journals.
 
-    Hand-overs that never began are queued again, answered ones settled, and those in doubt become
-    `unknown`. A row that the lease sweep has already called unknown is corrected.
+    Mails that never left are queued again, answered ones settled, and those in doubt become `unknown`.
+    A row that the lease sweep has already called unknown is corrected. The row whose mail was being
+    built has killed the worker, perhaps; one that is suspected for the fifth time fails as poison.
     """
     for remains in journal.left_behind():
-        settlements = _from_answers(remains) + _untouched(remains.untouched)
-        settle(settlements + _lost(remains.in_doubt))
-        settle(settlements, known_as=Status.UNKNOWN)
-        settle(_untouched(remains.untouched), known_as=Status.CLAIMED)
-        logger.warning("journal recovered: %s, rows=%d", remains.path.name, len(remains.fences))
+        settlements = _from_answers(remains) + _untouched(remains)
+        settle(settlements + _lost(remains.in_doubt), remains.worker)
+        unknown.correct(settlements, remains.worker)
+        logger.warning("journal recovered", extra={"journal": remains.path.name, "rows": len(remains.fences)})
 
 
 def _from_answers(remains: journal.Remains) -> list[Settlement]:
@@ -48,8 +50,23 @@ def _from_answers(remains: journal.Remains) -> list[Settlement]:
     ]
 
 
-def _untouched(claims: Iterable[Claim]) -> list[Settlement]:
-    return [Settlement(c.row_id, c.fence, Status.QUEUED, given_back=1) for c in claims]
+def _untouched(remains: journal.Remains) -> list[Settlement]:
+    poison = remains.suspect if _crashed(remains.suspect, remains.worker) >= MAX_CRASHES else None
+    return [
+        Settlement(*claim, Status.FAILED, Reason.POISON, f"It stopped its worker {MAX_CRASHES} times.")
+        if claim == poison
+        else Settlement(*claim, Status.QUEUED, given_back=1)
+        for claim in remains.untouched
+    ]
+
+
+def _crashed(suspect: Claim | None, worker: str) -> int:
+    """Count one more crash on the row, if it is still the dead worker's; how many it has now."""
+    if suspect is None:
+        return 0
+    row = SendLog.objects.filter(pk=suspect.row_id, fence=suspect.fence, worker=worker)
+    row.update(crashes=F("crashes") + 1)
+    return row.values_list("crashes", flat=True).first() or 0
 
 
 def _lost(claims: Iterable[Claim]) -> list[Settlement]:
@@ -59,27 +76,22 @@ def _lost(claims: Iterable[Claim]) -> list[Settlement]:
 def expire_leases() -> None:
     """Take rows from workers whose lease has ended.
 
-    A `claimed` row is queued again, since nothing of it has left. A `sending` row may have been
-    accepted: it becomes `unknown` and is never sent again by itself.
+    They may have been accepted: they become `unknown` and are never sent again by themselves. Whose they
+    were stays on the row, for that worker, or its journal, to correct.
     """
-    expired = f"lease_until < {sql.now()}"
-    queue_again = f"""
-        UPDATE delivery_sendlog SET status = 'queued', worker = '', lease_until = NULL
-        WHERE status = 'claimed' AND {expired}"""  # noqa: S608 - constants of ours
-    call_unknown = f"""
+    statement = f"""
         UPDATE delivery_sendlog
-        SET status = r.status, reason = r.reason, worker = '', lease_until = NULL,
+        SET status = r.status, reason = r.reason, lease_until = NULL,
             history = {sql.appended_history("r")}
         FROM (SELECT 'unknown' AS status, 'lost' AS reason, '' AS error) AS r
-        WHERE delivery_sendlog.status = 'sending' AND {expired}
+        WHERE delivery_sendlog.status = 'sending' AND lease_until < {sql.now()}
         RETURNING campaign_id, delivery_sendlog.status"""  # noqa: S608 - constants of ours
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(queue_again, [])
-        cursor.execute(call_unknown, [])
+        cursor.execute(statement, [])
         lost = cursor.fetchall()
         progress.count(lost)
     if lost:
-        logger.warning("leases expired in mid-hand-over: rows=%d, now unknown", len(lost))
+        logger.warning("leases ended during the hand-over", extra={"unknown": len(lost)})
 
 
 def cancel_rows_of_ended_campaigns() -> None:
@@ -94,6 +106,7 @@ def cancel_rows_of_ended_campaigns() -> None:
 
 
 def _cancel_chunk(campaign_id: int) -> int:
+    """Cancel queued rows, unless the campaign was reopened meanwhile (delivery.unknown)."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -102,8 +115,10 @@ def _cancel_chunk(campaign_id: int) -> int:
                          WHERE campaign_id = %s AND status = 'queued'
                          ORDER BY id LIMIT {CHUNK} {sql.skip_locked()})
               AND status = 'queued'
+              AND EXISTS (SELECT 1 FROM campaigns_campaign
+                          WHERE id = %s AND status IN ('completed', 'failed', 'cancelled'))
             RETURNING campaign_id, status""",  # noqa: S608
-            [campaign_id],
+            [campaign_id, campaign_id],
         )
         cancelled = cursor.fetchall()
         progress.count(cancelled)

@@ -1,13 +1,36 @@
-"""The doorbell of the distributed mode: beat rings it, any worker answers."""
+"""The doorbell of the distributed mode: beat rings it, any worker answers. It carries no recipients."""
 
 from __future__ import annotations
 
-from celery import shared_task
+import logging
 
-from delivery import worker
+from celery import shared_task
+from kombu.exceptions import OperationalError
+
+from delivery import heartbeats, worker
+from delivery.models import Heartbeat
+
+logger = logging.getLogger(__name__)
+
+# A bell that nobody has heard after so many seconds need not be heard any more.
+BELL_SECONDS = 15
 
 
 @shared_task
-def tick() -> dict[str, int]:
-    """Send what is due; how many mails came to which end."""
-    return dict(worker.tick())
+def tick(rung_by: str = heartbeats.BEAT) -> dict[str, int]:
+    """Send what is due; how many mails came to which end.
+
+    A worker that finds more than it can do at once wakes another, so that all of them are at work
+    soon. Without the broker nobody is woken, which costs time until the next beat and no mail.
+    """
+    if rung_by == heartbeats.BEAT:
+        heartbeats.beat(heartbeats.BEAT, Heartbeat.Kind.SCHEDULER)
+    return dict(worker.tick(on_work=wake_another))
+
+
+def wake_another() -> None:
+    """Ring for another worker; if the broker cannot be reached, go on alone."""
+    try:
+        tick.apply_async(("worker",), expires=BELL_SECONDS)
+    except OperationalError:
+        logger.warning("the broker cannot be reached: no other worker was woken")

@@ -118,7 +118,7 @@ def _hand_over(sender: Sender, mail: Mail) -> str:
     except SenderUnusable as error:
         return str(error)
     try:
-        answer = next(transport.deliver(iter([mail])))
+        [answer] = transport.deliver(iter([mail]), lambda row_id: None)
     finally:
         transport.close()
     if answer.verdict is Verdict.ACCEPTED:

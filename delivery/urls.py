@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from delivery import public
-from delivery.views import mailbox, progress, send, senders, testing, why
+from delivery.views import health, limits, mailbox, operations, progress, send, senders, testing, unknown, why
 
 app_name = "delivery"
 
@@ -18,8 +18,15 @@ urlpatterns = [
     path("campaigns/<int:pk>/send/customers/", testing.customers, name="send_customers"),
     path("campaigns/<int:pk>/progress/", progress.panel, name="campaign_progress"),
     path("campaigns/<int:pk>/why/", why.campaign, name="why"),
+    path("campaigns/<int:pk>/unknown/", unknown.campaign, name="unknown"),
     path("customers/<int:pk>/mails/", why.customer, name="customer_mails"),
     path("senders/<int:pk>/verify/", senders.verify, name="sender_verify"),
+    path("senders/<int:pk>/limits/", limits.in_use, name="sender_limits"),
+    path("senders/warm-up-curve/", limits.warm_up_curve, name="warm_up_curve"),
+    path("operations/", operations.page, name="operations"),
+    path("operations/panel/", operations.panel, name="operations_panel"),
+    path("health/", health.health, name="health"),
+    path("health/live/", health.live, name="health_live"),
     path("mailbox/", mailbox.messages, name="mailbox"),
     path("mailbox/empty/", mailbox.empty, name="mailbox_empty"),
     path("mailbox/<int:message_id>/", mailbox.message, name="mailbox_message"),

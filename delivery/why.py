@@ -14,6 +14,7 @@ from delivery import progress
 from delivery.models import Event, SendLog
 
 Status = SendLog.Status
+Reason = SendLog.Reason
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def sentence(row: SendLog) -> str:
     match row.status:
         case Status.SENT:
             outcome = f" Then: {row.get_outcome_display().lower()}." if row.outcome else ""
-            return f"Yes: sent to {row.email}.{outcome}"
+            return f"{_sent(row)}{outcome}"
         case Status.SUPPRESSED:
             return f"No: {reason[:1].lower()}{reason[1:]}."
         case Status.FAILED:
@@ -72,6 +73,8 @@ def sentence(row: SendLog) -> str:
             return (
                 f"Perhaps: {reason[:1].lower()}{reason[1:]}, so the mail may or may not have been accepted."
             )
+        case Status.QUEUED if row.reason == Reason.RESENT:
+            return f"Not yet: {_chooser(row)} chose to send it again, so it may arrive twice."
         case _ if row.attempts:
             words = f"Not yet: attempt {row.attempts} did not succeed; it will be tried again. {row.error}"
             return words.strip()
@@ -79,18 +82,39 @@ def sentence(row: SendLog) -> str:
             return "Not yet: the mail waits for its turn."
 
 
+def since(row: SendLog) -> datetime | None:
+    """Since when the row has been what it is, as far as its history says."""
+    return _moment(row.history[-1]["at"]) if row.history else None
+
+
+def _sent(row: SendLog) -> str:
+    if row.reason == Reason.COUNTED:
+        return f"Perhaps: nobody could tell, and {_chooser(row)} chose to count it as sent."
+    proof = " A later report proves it." if row.reason == Reason.PROVEN else ""
+    return f"Yes: sent to {row.email}.{proof}"
+
+
+def _chooser(row: SendLog) -> str:
+    """Who settled the unknown mail last, by their user name."""
+    return next((past["by"] for past in reversed(row.history) if past.get("by")), "somebody")
+
+
 def _moments(row: SendLog) -> list[Moment]:
     """What we did and what came back, as one timeline."""
-    moments = [Moment(row.created_at, "Entered into the ledger")]
-    for past in row.history:
-        words = Status(past["status"]).label
-        reason = SendLog.Reason(past["reason"]).label if past["reason"] else ""
-        moments.append(Moment(_moment(past["at"]), f"{words}: {reason}" if reason else words, past["error"]))
-    if row.sent_at:
+    moments = [Moment(row.created_at, "Entered into the ledger"), *map(_past, row.history)]
+    # Of a mail that was counted or proven, the history says what is known about it.
+    if row.sent_at and row.reason not in (Reason.COUNTED, Reason.PROVEN):
         moments.append(Moment(row.sent_at, "Handed over", row.provider_id))
     events = Event.objects.filter(sendlog_id=row.pk).order_by("at")
     moments += [Moment(event.at, event.get_type_display(), event.detail) for event in events]
     return moments
+
+
+def _past(item: dict[str, str]) -> Moment:
+    words = Status(item["status"]).label
+    if item["reason"]:
+        words += f": {Reason(item['reason']).label}"
+    return Moment(_moment(item["at"]), words, f"by {item['by']}" if item.get("by") else item["error"])
 
 
 def _moment(text: str) -> datetime | None:

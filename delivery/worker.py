@@ -1,4 +1,4 @@
-"""The engine's loop: find what is due, fill, claim, hand over, finish, mend.
+"""The engine's loop: find what is due, fill, give lanes their turns, finish, mend.
 
 Beat, cron (`manage.py send_due`) and the embedded worker all come through here; two at once are
 harmless on PostgreSQL, and on SQLite, which has one writer, the second is refused.
@@ -13,35 +13,45 @@ import socket
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
+from django.db import Error, close_old_connections
 from django.utils import timezone
 
 from audience import imports
 from campaigns import lifecycle, schedule
 from campaigns.models import Campaign
-from delivery import feedback, senders, sql, sweep
-from delivery.claim import claim
+from delivery import feedback, heartbeats, limits, senders, sql, sweep, warm_up
 from delivery.fill import fill_page
 from delivery.finish import finish_done_campaigns
-from delivery.handover import Hands, hand_over
+from delivery.handover import Hands, take_turn
 from delivery.journal import Journal
-from delivery.models import Progress
+from delivery.lanes import Lane, Turns, due_lanes
+from delivery.models import Heartbeat, Progress
 
 logger = logging.getLogger(__name__)
 
-# Seconds between two looks at what dead workers left behind.
+# Seconds between two looks at what dead workers left behind; while no campaign is due, the second.
 MEND_EVERY = 10.0
-# Seconds of an import in one round.
+MEND_IDLE_EVERY = 30.0
+# Seconds of an import, and of filling a campaign's ledger, in one round.
 IMPORT_SECONDS = 2.0
-# Seconds between two looks at an empty queue.
-POLL_EVERY = 1.0
+FILL_SECONDS = 1.0
+# Seconds between two looks at an empty queue, and at lanes that wait for a limit.
+POLL_EVERY = 2.0
+WAIT_EVERY = 0.2
+# After so many seconds a lane's turn takes no further portion; the second while no other lane is waiting.
+TURN_SECONDS = 3.0
+LONE_TURN_SECONDS = 10.0
+# Seconds for which the senders' limits are believed, once read.
+RULES_SECONDS = 5.0
+# Seconds that one doorbell is worth: a worker that is told to stop ends within them.
+TICK_SECONDS = 20.0
 
 
 class AnotherSender(Exception):
@@ -54,15 +64,27 @@ class AnotherSender(Exception):
         super().__init__(" ".join((self.__doc__ or "").split()))
 
 
+def process_name() -> str:
+    """This process, as heartbeats and operators know it."""
+    return f"{socket.gethostname()[:40]}-{os.getpid()}"
+
+
 class Worker:
     """One sender process. Use it as a context manager; `counts` says what it has done so far."""
 
-    def __init__(self) -> None:
-        self.name = f"{socket.gethostname()[:40]}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+    def __init__(self, mended_at: float = float("-inf")) -> None:
+        self.name = f"{process_name()}-{uuid.uuid4().hex[:6]}"
         self.counts: Counter[str] = Counter()
+        # By this machine's monotonic clock.
+        self.mended_at = mended_at
         self._lock: IO[str] | None = None
         self._hands: Hands | None = None
-        self._mended_at = float("-inf")
+        self._limiter = limits.limiter()
+        self._rules: Mapping[int, limits.Rules] = {}
+        self._rules_read_at = float("-inf")
+        self._turns = Turns()
+        self._rest = POLL_EVERY
+        self._shown_at = float("-inf")
 
     def __enter__(self) -> Self:
         if not sql.is_postgresql():
@@ -72,81 +94,139 @@ class Worker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._hands is not None:
-            self._hands.close()
-            if kind is None:
-                self._hands.journal.close()
-            else:
-                self._hands.journal.abandon()
+        self._let_go(settled=kind is None)
         if self._lock is not None:
             self._lock.close()
 
     def run_once(self) -> bool:
-        """Take one round: a page and a batch of every campaign that is due. True: there was work.
+        """Take one round: an import's slice, some filling, one lane's turn. True: there was work.
 
-        Rounds give each campaign its turn, so that a large one does not starve a small one, and an
-        import a slice of time, so that it holds up no mail for long.
+        The lane is the one that has waited longest, so that a large campaign does not starve a small
+        one; an import gets a slice of time, so that it holds up no mail for long.
         """
+        self._rest = POLL_EVERY
         imported = imports.claim_and_run_next(seconds=IMPORT_SECONDS) is not None
         if not settings.ENABLE_EMAIL_SCHEDULER:
             return imported
-        self._mend()
         campaigns = schedule.due_campaigns(timezone.now())
-        filled = set(
-            Progress.objects.filter(campaign__in=campaigns, filled_at__isnull=False).values_list(
-                "pk", flat=True
-            )
-        )
-        worked = imported
-        for campaign in campaigns:
-            if campaign.pk not in filled:
-                worked |= _fill(campaign)
-            worked |= self._send_batch(campaign)
-        return finish_done_campaigns() > 0 or worked
+        self._mend(MEND_EVERY if campaigns else MEND_IDLE_EVERY)
+        if not campaigns:
+            return imported
+        filled = _fill_some(campaigns)
+        served = self._serve(due_lanes(campaigns, timezone.now()))
+        return finish_done_campaigns() > 0 or imported or filled or served
 
-    def run_until_idle(self, stop: Callable[[], bool] = lambda: False, seconds: float = 60.0) -> None:
-        """Take rounds until nothing is due, `stop` says so, or the time is over."""
+    def run_until_idle(
+        self,
+        stop: Callable[[], bool] = lambda: False,
+        seconds: float = 60.0,
+        on_work: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Take rounds until nothing is due, `stop` says so, or the time is over; waits for short limits.
+
+        `on_work` is called when there is more to do than the first round did.
+        """
         end = time.monotonic() + seconds
-        while not stop() and time.monotonic() < end and self.run_once():
-            pass
+        rounds = 0
+        while not stop() and time.monotonic() < end:
+            if self.run_once():
+                rounds += 1
+                if rounds == 2:
+                    on_work()
+            elif self._rest < POLL_EVERY:
+                time.sleep(self._rest)
+            else:
+                return
 
     def run_forever(self, wait: Callable[[float], bool]) -> None:
         """Take rounds until `wait(seconds)` says to stop; a database that is away is waited for."""
         while not wait(0):
             try:
                 worked = self.run_once()
-            except DatabaseError:
+            except Error:
                 logger.exception("the database failed; trying again")
-                self._abandon_journal()
+                self._let_go(settled=False)
                 close_old_connections()
                 worked = False
             if not worked:
-                wait(POLL_EVERY)
+                self._show_life("looks for due mail")
+                wait(self._rest)
+        heartbeats.stop(process_name())
 
-    def _send_batch(self, campaign: Campaign) -> bool:
-        claims = claim(campaign, self.name, settings.SEND_BATCH_SIZE)
-        if claims:
-            self._hands = self._hands or Hands(Journal(self.name))
-            self.counts += hand_over(campaign, claims, self._hands)
-        return bool(claims)
+    def _show_life(self, doing: str) -> None:
+        if time.monotonic() - self._shown_at > heartbeats.EVERY:
+            self._shown_at = time.monotonic()
+            heartbeats.beat(process_name(), Heartbeat.Kind.WORKER, doing)
 
-    def _mend(self) -> None:
-        if time.monotonic() - self._mended_at < MEND_EVERY:
+    def _serve(self, lanes: list[Lane]) -> bool:
+        """Give a turn to the next lane whose sender has room in its limits; False: there is none."""
+        seconds = TURN_SECONDS if len(lanes) > 1 else LONE_TURN_SECONDS
+        while (lane := self._turns.next(lanes)) is not None:
+            rules = self._rules_of(lane)
+            rest = self._rest_of(lane, rules)
+            if not rest:
+                self._show_life(f"sends campaign {lane.campaign.pk}")
+                self.counts += take_turn(lane, self._open_hands(), rules, seconds)
+                return True
+            self._rest = min(self._rest, max(rest, WAIT_EVERY))
+            lanes.remove(lane)
+        return False
+
+    def _rest_of(self, lane: Lane, rules: limits.Rules) -> float:
+        """Seconds until the lane's sender has room in its limits; 0: now."""
+        try:
+            if any(self._limiter.room(rules, provider) for provider in lane.providers):
+                return 0.0
+            return min(self._limiter.wait(rules, provider) for provider in lane.providers)
+        except limits.LimiterUnavailable:
+            return POLL_EVERY
+
+    def _rules_of(self, lane: Lane) -> limits.Rules:
+        old = time.monotonic() - self._rules_read_at > RULES_SECONDS
+        if old or lane.sender.pk not in self._rules:
+            self._rules = limits.rules({lane.sender.pk, *({} if old else self._rules)})
+            self._rules_read_at = time.monotonic()
+        return self._rules[lane.sender.pk]
+
+    def _open_hands(self) -> Hands:
+        self._hands = self._hands or Hands(self.name, Journal(self.name), self._limiter)
+        return self._hands
+
+    def _let_go(self, settled: bool) -> None:
+        """Close what is open; a journal in which something is in doubt is left to recovery."""
+        if self._hands is None:
             return
-        self._mended_at = time.monotonic()
+        self._hands.close()
+        if settled:
+            self._hands.journal.close()
+        else:
+            self._hands.journal.abandon()
+            self.mended_at = float("-inf")
+        self._hands = None
+
+    def _mend(self, every: float) -> None:
+        if time.monotonic() - self.mended_at < every:
+            return
+        self.mended_at = time.monotonic()
         sweep.recover()
         sweep.expire_leases()
         sweep.cancel_rows_of_ended_campaigns()
         senders.relieve_stopped()
         feedback.apply_left_over()
+        warm_up.advance()
+        heartbeats.forget_old()
 
-    def _abandon_journal(self) -> None:
-        """Leave the journal to recovery, which knows what was in hand when the database went away."""
-        if self._hands is not None:
-            self._hands.close()
-            self._hands.journal.abandon()
-            self._hands = None
-            self._mended_at = float("-inf")
+
+def _fill_some(campaigns: list[Campaign]) -> bool:
+    """Fill some pages of each campaign that is not filled yet."""
+    done = Progress.objects.filter(campaign__in=campaigns, filled_at__isnull=False)
+    filled = set(done.values_list("pk", flat=True))
+    worked = False
+    for campaign in campaigns:
+        end = time.monotonic() + FILL_SECONDS
+        while campaign.pk not in filled and time.monotonic() < end and _fill(campaign):
+            worked = True
+    return worked
 
 
 def _fill(campaign: Campaign) -> bool:
@@ -160,10 +240,20 @@ def _fill(campaign: Campaign) -> bool:
         return True
 
 
-def tick() -> Counter[str]:
-    """Send what is due for at most a minute, then return what became of the mails."""
-    with Worker() as worker:
-        worker.run_until_idle()
+_mended_at = float("-inf")
+
+
+def tick(on_work: Callable[[], None] = lambda: None) -> Counter[str]:
+    """Send what is due for a while, then return what became of the mails.
+
+    `on_work` is called when there is more than one round of work. Safe to run twice and in parallel.
+    """
+    global _mended_at  # noqa: PLW0603 - of this process: each tick has a worker of its own
+    with Worker(_mended_at) as worker:
+        worker.run_until_idle(seconds=TICK_SECONDS, on_work=on_work)
+        _mended_at = worker.mended_at
+    # Nothing to do, until it is called again.
+    heartbeats.beat(process_name(), Heartbeat.Kind.WORKER)
     return worker.counts
 
 

@@ -141,8 +141,11 @@ def install(missing: Sequence[str]) -> None:
 
 
 @contextmanager
-def postgres(programs: Path, directory: Path, durable: bool) -> Iterator[str]:
-    """A PostgreSQL with one empty database, on a private socket; its DATABASE_URL."""
+def postgres(programs: Path, directory: Path, durable: bool, settings: Sequence[str] = ()) -> Iterator[str]:
+    """A PostgreSQL with one empty database, on a private socket; its DATABASE_URL.
+
+    `settings` are name=value, for a server that must not be as small as it comes.
+    """
 
     def call(program: str, *arguments: str) -> None:
         run([programs / program, *arguments], directory)
@@ -152,6 +155,7 @@ def postgres(programs: Path, directory: Path, durable: bool) -> Iterator[str]:
     options = f"-c listen_addresses= -k {shlex.quote(str(directory))}"
     if not durable:
         options += " -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+    options += "".join(f" -c {setting}" for setting in settings)
     call("pg_ctl", "-D", "data", "-w", "-t", str(PATIENCE), "-l", "postgres.log", "-o", options, "start")
     try:
         call("createdb", "-h", str(directory), "-U", "drumbeat", "drumbeat")
@@ -222,14 +226,14 @@ def private_directory() -> Path:
 
 
 @contextmanager
-def kept(programs: dict[str, Path], durable: bool) -> Iterator[dict[str, str]]:
+def kept(programs: dict[str, Path], durable: bool, settings: Sequence[str] = ()) -> Iterator[dict[str, str]]:
     """Servers in the care of a keeper process for as long as this block, or this process, lasts."""
     leash, our_end = os.pipe()
     report, their_end = os.pipe()
     keeper = os.fork()
     if keeper == 0:
         os.close(our_end)
-        os._exit(keep(programs, durable, leash, their_end))
+        os._exit(keep(programs, durable, settings, leash, their_end))
     os.close(leash)
     os.close(their_end)
     try:
@@ -243,7 +247,7 @@ def kept(programs: dict[str, Path], durable: bool) -> Iterator[dict[str, str]]:
         os.waitpid(keeper, 0)
 
 
-def keep(programs: dict[str, Path], durable: bool, leash: int, report: int) -> int:
+def keep(programs: dict[str, Path], durable: bool, settings: Sequence[str], leash: int, report: int) -> int:
     """Start the servers, report their addresses, and stop them when the leash is let go."""
     # Out of the terminal's reach: Ctrl-C is for the command, the servers must outlive it.
     os.setsid()
@@ -252,7 +256,7 @@ def keep(programs: dict[str, Path], durable: bool, leash: int, report: int) -> i
         with ExitStack() as servers:
             addresses = {}
             if "postgres" in programs:
-                cluster = postgres(programs["postgres"], directory, durable)
+                cluster = postgres(programs["postgres"], directory, durable, settings)
                 addresses["DATABASE_URL"] = servers.enter_context(cluster)
             if "redis" in programs:
                 addresses["REDIS_URL"] = servers.enter_context(redis(programs["redis"], directory))

@@ -11,6 +11,7 @@ import ssl
 import struct
 import threading
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -26,6 +27,7 @@ class Act(enum.Enum):
     CLOSE = enum.auto()
     RESET = enum.auto()  # closes with RST
     HANG = enum.auto()  # says and reads nothing more, until the stub is closed
+    DRIP = enum.auto()  # says the start of a reply without an end, a little at a time
 
 
 class Received(NamedTuple):
@@ -37,35 +39,46 @@ class Received(NamedTuple):
 class SmtpStub:
     """Listens on a free loopback port: `with SmtpStub(RCPT="550 No such user") as stub: ...`.
 
-    Steps: GREETING, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, BODY (after 354, nothing read yet), DOT (the
-    message is complete), AFTER (it has been acknowledged, the next may come), RSET, QUIT. For each, a
-    reply or an Act for every time it is reached, or a list of them for the first times; None in a list
-    stands for the usual reply. A reply that begins with 421 is followed by closing.
+    Steps: GREETING, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, BODY (after 354, nothing read yet), EARLY and
+    REST (its first line has been read), DOT (the message is complete), AFTER (it has been acknowledged,
+    the next may come), RSET, QUIT. For each, a reply or an Act for every time it is reached, or a list of
+    them for the first times; None in a list stands for the usual reply. A reply that begins with 421 is
+    followed by closing. Where the script has nothing, `decide` is asked, with the number of the connection
+    (from 1) and the step.
+
+    The connections after the first `limit` that are open get the reply or Act `over_limit`; `in_pieces`
+    sends every reply byte by byte.
     """
 
     def __init__(
         self,
         *,
         extensions: tuple[str, ...] = ("SIZE 26214400",),
+        pipelining: bool = False,
         tls: ssl.SSLContext | None = None,
         tls_at_once: bool = False,
         log_in: tuple[str, str] | None = None,
+        limit: int = 1000,
+        over_limit: str | Act = "421 4.7.0 too many connections",
+        in_pieces: bool = False,
+        decide: Callable[[int, str], str | Act | None] = lambda connection, step: None,
         **script: str | Act | list[str | Act | None],
     ) -> None:
-        self.extensions = extensions
+        self.extensions = (*extensions, "PIPELINING") if pipelining else extensions
         self.tls, self.tls_at_once, self.log_in = tls, tls_at_once, log_in
-        self.script = script
+        self.limit, self.over_limit, self.in_pieces = limit, over_limit, in_pieces
+        self.script, self.decide = script, decide
         # What came in whole, acknowledged or not, and what of it was acknowledged.
         self.received: list[Received] = []
         self.accepted: list[Received] = []
         self.commands: list[str] = []
-        self.connections = 0
+        self.connections = self.open = self.most_open = 0
         self.closing = threading.Event()
         self._lock = threading.Lock()
         self._seen: Counter[str] = Counter()
         self._threads: list[threading.Thread] = []
         self._sockets: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.host, self.port = self._listener.getsockname()
 
     def __enter__(self) -> Self:
@@ -82,15 +95,15 @@ class SmtpStub:
         for thread in self._threads:
             thread.join(10)
 
-    def next_act(self, step: str, default: str) -> str | Act:
+    def next_act(self, connection: int, step: str, default: str | Act) -> str | Act:
         """What the script says for this time at the step."""
         with self._lock:
             nth = self._seen[step]
             self._seen[step] += 1
-        entry = self.script.get(step, default)
-        if not isinstance(entry, list):
-            return entry
-        return (entry[nth] if nth < len(entry) else None) or default
+        entry = self.script.get(step)
+        if isinstance(entry, list):
+            entry = entry[nth] if nth < len(entry) else None
+        return entry or self.decide(connection, step) or default
 
     def _start(self, target: object, *args: object) -> None:
         thread = threading.Thread(target=target, args=args, daemon=True)  # type: ignore[arg-type]
@@ -103,26 +116,37 @@ class SmtpStub:
                 sock, _ = self._listener.accept()
             except OSError:
                 return
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connections += 1
             self._sockets.append(sock)
-            self._start(self._serve, sock)
+            self._start(self._serve, sock, self.connections)
 
-    def _serve(self, sock: socket.socket) -> None:
-        dialogue = _Dialogue(self, sock)
+    def _serve(self, sock: socket.socket, number: int) -> None:
+        with self._lock:
+            self.open += 1
+            self.most_open = max(self.open, self.most_open)
+            fits = self.open <= self.limit
+        dialogue = _Dialogue(self, sock, number)
         with contextlib.closing(dialogue), contextlib.suppress(OSError, EOFError):
-            dialogue.run()
+            dialogue.run(fits)
+        with self._lock:
+            self.open -= 1
 
 
 class _Dialogue:
     """One connection."""
 
-    def __init__(self, stub: SmtpStub, sock: socket.socket) -> None:
+    def __init__(self, stub: SmtpStub, sock: socket.socket, number: int) -> None:
         self.stub = stub
         self.sock = sock
+        self.number = number
         self.file = sock.makefile("rb")
         self.sender = self.recipient = ""
 
-    def run(self) -> None:
+    def run(self, fits: bool) -> None:
+        if not fits:
+            self.act("GREETING", self.stub.over_limit)
+            return
         if self.stub.tls_at_once:
             self.encrypt()
         self.act("GREETING", "220 stub ESMTP")
@@ -146,10 +170,15 @@ class _Dialogue:
                 self.encrypt()
             case "AUTH":
                 self.authenticate(line)
-            case "MAIL" | "RCPT":
-                address = line[line.index("<") + 1 : line.index(">")]
-                setattr(self, "sender" if verb == "MAIL" else "recipient", address)
-                self.act(verb, "250 ok")
+            case "MAIL":
+                if self.act("MAIL", "503 nested" if self.sender else "250 ok").startswith("250"):
+                    self.sender = _address(line)
+            case "RCPT":
+                if self.act("RCPT", "250 ok" if self.sender else "503 no sender").startswith("250"):
+                    self.recipient = _address(line)
+            case "RSET":
+                if self.act("RSET", "250 forgotten").startswith("250"):
+                    self.sender = self.recipient = ""
             case "DATA":
                 self.data()
             case "QUIT":
@@ -174,34 +203,56 @@ class _Dialogue:
         self.act("AUTH", "235 welcome" if (mechanism, said) == ("PLAIN", right) else "535 5.7.8 wrong")
 
     def data(self) -> None:
-        if not self.act("DATA", "354 go on").startswith("354"):
+        usual = "354 go on" if self.recipient else "503 no recipient"
+        if not self.act("DATA", usual).startswith("354"):
             return
-        self.act("BODY", "")
+        replies = [self.act("BODY", "")]
         lines = []
         while (line := self.file.readline()) != b".\r\n":
             if not line:
                 raise EOFError
+            if not lines:
+                replies += [self.act("EARLY", ""), self.act("REST", "")]
             lines.append(line[1:] if line.startswith(b".") else line)
+        if any(reply.startswith(("4", "5")) for reply in replies):
+            self.sender = self.recipient = ""
+            return
         received = Received(self.sender, self.recipient, b"".join(lines))
-        self.stub.received.append(received)
-        if self.act("DOT", "250 2.0.0 Ok: queued as 4AbC").startswith("250"):
-            self.stub.accepted.append(received)
+        self.sender = self.recipient = ""
+        if received.recipient:
+            self.stub.received.append(received)
+        usual = "250 2.0.0 Ok: queued as 4AbC" if received.recipient else "554 no valid recipients"
+        self.act("DOT", usual, lambda: self.stub.accepted.append(received))
         self.act("AFTER", "")
 
-    def act(self, step: str, default: str) -> str:
-        """Reply and return the reply, or do what the script has instead."""
-        act = self.stub.next_act(step, default)
+    def act(self, step: str, default: str | Act, accept: Callable[[], None] = lambda: None) -> str:
+        """Reply and return the reply, or do what the script has instead; accept() before a 250."""
+        act = self.stub.next_act(self.number, step, default)
+        if isinstance(act, str) and act.startswith("250"):
+            accept()
+        return self.do(act)
+
+    def do(self, act: str | Act) -> str:
         if act is Act.HANG:
             self.stub.closing.wait()
+        while act is Act.DRIP and not self.stub.closing.wait(0.02):
+            self.sock.sendall(b"250-")
         if act is Act.RESET:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         if isinstance(act, Act):
             raise EOFError
         if act:
-            self.sock.sendall(act.encode() + b"\r\n")
+            self.say(act.encode() + b"\r\n")
         if act.startswith("421"):
             raise EOFError
         return act
+
+    def say(self, reply: bytes) -> None:
+        if not self.stub.in_pieces:
+            self.sock.sendall(reply)
+            return
+        for byte in reply:
+            self.sock.sendall(bytes([byte]))
 
     def encrypt(self) -> None:
         assert self.stub.tls
@@ -209,6 +260,10 @@ class _Dialogue:
         self.sock = self.stub.tls.wrap_socket(self.sock, server_side=True)
         self.stub._sockets.append(self.sock)
         self.file = self.sock.makefile("rb")
+
+
+def _address(line: str) -> str:
+    return line[line.index("<") + 1 : line.index(">")]
 
 
 def self_signed(directory: Path, *names: str) -> tuple[ssl.SSLContext, Path]:

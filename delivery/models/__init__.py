@@ -3,5 +3,7 @@
 from delivery.models.sendlog import SendLog
 from delivery.models.progress import Progress
 from delivery.models.event import Event
+from delivery.models.sender_state import Circuit, SenderDay
+from delivery.models.heartbeat import Heartbeat
 
-__all__ = ["Event", "Progress", "SendLog"]
+__all__ = ["Circuit", "Event", "Heartbeat", "Progress", "SendLog", "SenderDay"]

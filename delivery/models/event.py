@@ -27,6 +27,7 @@ class Event(models.Model):
     class Source(models.TextChoices):
         LINK = "link", "Link in the mail"
         ONE_CLICK = "one_click", "Mail program's unsubscribe button"
+        PROVIDER = "provider", "Report of the provider"
 
     workspace = models.ForeignKey(
         Workspace, models.PROTECT, related_name="+", db_constraint=False, db_index=False
@@ -48,6 +49,8 @@ class Event(models.Model):
         ordering = ["-id"]
         indexes = [
             models.Index(fields=["customer_id", "type", "at"], name="event_customer"),
+            # Who opened or clicked in the last days, for segments, without reading a row.
+            models.Index(fields=["workspace", "type", "at", "customer_id"], name="event_recent"),
             models.Index(fields=["id"], condition=models.Q(applied_at=None), name="event_unapplied"),
         ]
 

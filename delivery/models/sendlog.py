@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from audience.mailbox_providers import MailboxProvider
 from audience.models import Customer, Workspace, WorkspaceQuerySet
 from audience.models.customer import PREFIX_SEARCHABLE
 from campaigns.models import Campaign, Sender
@@ -19,7 +20,6 @@ class SendLog(models.Model):
 
     class Status(models.TextChoices):
         QUEUED = "queued", "Queued"
-        CLAIMED = "claimed", "Claimed by a worker"
         SENDING = "sending", "Being handed over"
         SENT = "sent", "Sent"
         FAILED = "failed", "Failed"
@@ -28,7 +28,7 @@ class SendLog(models.Model):
         UNKNOWN = "unknown", "Unknown"
 
     # A campaign with a row in one of these is not done.
-    OPEN = (Status.QUEUED, Status.CLAIMED, Status.SENDING)
+    OPEN = (Status.QUEUED, Status.SENDING)
 
     class Outcome(models.TextChoices):
         """What became of a sent mail; moves forward only, in this order."""
@@ -51,9 +51,13 @@ class SendLog(models.Model):
         RETRY = "retry", "Will be tried again"
         REFUSED = "refused", "Refused for good by the mail server"
         EXHAUSTED = "exhausted", "Given up after three attempts"
+        POISON = "poison", "Stopped its worker five times"
         RENDER = "render", "The template failed for this customer"
         LOST = "lost", "The worker stopped during hand-over"
         NO_ANSWER = "no_answer", "The mail server did not answer"
+        RESENT = "resent", "Sent again by somebody's choice"
+        COUNTED = "counted", "Counted as sent by somebody's choice"
+        PROVEN = "proven", "Accepted, as a later report proves"
         ENDED = "ended", "The campaign ended before"
 
     workspace = models.ForeignKey(
@@ -71,12 +75,18 @@ class SendLog(models.Model):
         Sender, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
     )
     email = models.CharField("e-mail address", max_length=254)
+    # Of the address above.
+    mailbox_provider = models.CharField(
+        max_length=9, choices=MailboxProvider, db_default=MailboxProvider.OTHER
+    )
     status = models.CharField(max_length=10, choices=Status, db_default=Status.QUEUED)
     reason = models.CharField(max_length=11, choices=Reason, db_default="", blank=True)
     outcome = models.CharField(max_length=10, choices=Outcome, db_default="", blank=True)
     outcome_at = models.DateTimeField(null=True)
     # Hand-overs begun; counted before the network is touched.
     attempts = models.SmallIntegerField(db_default=0)
+    # Times that a worker died while it built this mail, as its journal says.
+    crashes = models.SmallIntegerField(db_default=0)
     # Not before this moment; moves with every retry.
     due_at = models.DateTimeField()
     # Who holds the row and until when. The fence grows with every claim: a worker that was taken
@@ -105,13 +115,13 @@ class SendLog(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["campaign", "due_at", "id"],
-                condition=models.Q(status__in=["queued", "claimed", "sending"]),
+                fields=["campaign", "sender", "mailbox_provider", "due_at", "id"],
+                condition=models.Q(status__in=["queued", "sending"]),
                 name="sendlog_open",
             ),
             models.Index(
                 fields=["lease_until"],
-                condition=models.Q(status__in=["claimed", "sending"]),
+                condition=models.Q(status="sending"),
                 name="sendlog_leased",
             ),
             models.Index(fields=["workspace", "email"], name="sendlog_email", opclasses=PREFIX_SEARCHABLE),

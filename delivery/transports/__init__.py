@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 import idna
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from campaigns.credentials import CredentialsUnreadable
 from campaigns.models import Sender
-from delivery.errors import Problem
+from campaigns.senders import is_loopback
+from delivery.transports import smtp
 from delivery.transports.base import Transport
-from delivery.transports.smtp import Server, Session, SmtpTransport
+from delivery.transports.esp import EspTransport, service_of
 
 __all__ = ["SenderUnusable", "check", "transport_for"]
 
@@ -22,27 +22,50 @@ class SenderUnusable(Exception):
 
 def transport_for(sender: Sender) -> Transport:
     """The transport of a sender, not connected yet. Raises SenderUnusable; touches no network."""
-    return SmtpTransport(_server(sender))
+    match sender.transport:
+        case Sender.Transport.MAILBOX:
+            return smtp.SmtpTransport(_mailbox(), settings.SMTP_CONNECTIONS)
+        case Sender.Transport.ESP:
+            return _esp_transport(sender)
+        case _:
+            return smtp.SmtpTransport(_smtp_server(sender), settings.SMTP_CONNECTIONS)
 
 
 def check(sender: Sender) -> str | None:
     """Connect, log in and take leave; None when that worked, else what to tell the marketer.
 
-    Sends no mail and writes nothing. Takes seconds when the server is silent.
+    Sends no mail and writes nothing. Takes seconds when the server is silent. An e-mail service is not
+    asked, since none says what a key may do but by sending: its settings are only looked through.
     """
     try:
-        Session(_server(sender)).quit()
-    except (SenderUnusable, Problem) as problem:
-        return str(problem)
-    return None
+        match sender.transport:
+            case Sender.Transport.MAILBOX:
+                problem = smtp.check(_mailbox())
+            case Sender.Transport.ESP:
+                _esp_transport(sender).close()
+                problem = None
+            case _:
+                problem = smtp.check(_smtp_server(sender))
+    except SenderUnusable as error:
+        return str(error)
+    return str(problem) if problem else None
 
 
-def _server(sender: Sender) -> Server:
-    if sender.transport == Sender.Transport.MAILBOX:
-        return Server(settings.MAILBOX_HOST, settings.MAILBOX_PORT)
+def _mailbox() -> smtp.Server:
+    return smtp.Server(settings.MAILBOX_HOST, settings.MAILBOX_PORT)
+
+
+def _esp_transport(sender: Sender) -> EspTransport:
+    try:
+        return EspTransport(service_of(sender), settings.ESP_CONNECTIONS)
+    except (CredentialsUnreadable, ImproperlyConfigured, ValueError) as error:
+        raise SenderUnusable(str(error)) from error
+
+
+def _smtp_server(sender: Sender) -> smtp.Server:
     if not sender.host:
         raise SenderUnusable("The sender has no SMTP server. Enter its host.")
-    if sender.username and sender.security == Sender.Security.NONE and not _is_local(sender.host):
+    if sender.username and sender.security == Sender.Security.NONE and not is_loopback(sender.host):
         raise SenderUnusable(
             f"The password would cross the network to {sender.host} unencrypted. Choose STARTTLS or TLS."
         )
@@ -50,7 +73,7 @@ def _server(sender: Sender) -> Server:
         password = sender.password()
     except CredentialsUnreadable as error:
         raise SenderUnusable(str(error)) from error
-    return Server(
+    return smtp.Server(
         sender.host, sender.port, sender.security, sender.username, password, _ehlo_name(sender.from_email)
     )
 
@@ -61,10 +84,3 @@ def _ehlo_name(from_email: str) -> str:
         return idna.encode(from_email.rpartition("@")[2], uts46=True).decode()
     except idna.IDNAError:
         return "localhost"
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

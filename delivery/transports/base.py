@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from delivery.errors import Verdict
+from delivery.errors.base import Verdict
 
-__all__ = ["Answer", "Mail", "Transport", "Verdict"]
+__all__ = ["Answer", "Leaving", "Mail", "Transport", "Verdict"]
+
+# Takes the id of a row whose mail is about to leave.
+Leaving = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +38,17 @@ class Answer:
 
 
 class Transport(Protocol):
-    def deliver(self, mails: Iterator[Mail]) -> Iterator[Answer]:
-        """Hand the mails over one after another.
+    """One way out, for one thread; what happens on the network is an answer, never an exception."""
 
-        Pulls a mail only when it is about to leave (pulling is what the caller journals) and yields
-        exactly one answer for each mail pulled, as soon as it is known. Whatever the network does is
-        an answer, never an exception. Stops pulling when no further mail could leave: the provider
-        cannot be reached, or the sender is refused. May be called again, and keeps its connection.
+    def deliver(self, mails: Iterator[Mail], leaving: Leaving) -> Iterator[Answer]:
+        """Hand mails over, over as many connections as the transport keeps.
+
+        Pulls a mail when a connection is free for it. Calls `leaving(row_id)` before the first byte
+        leaves after which the provider could accept the mail, so that at most one mail a connection
+        has left and is without an answer; the caller writes that down. Yields exactly one answer for
+        each mail pulled, as soon as it is known, in any order. Stops pulling when no further mail
+        could leave (UNAVAILABLE, SENDER) and answers what it has pulled. May be called again, and
+        keeps its connections.
         """
         ...
 

@@ -18,8 +18,9 @@ from django.views.decorators.http import require_safe
 
 from campaigns import schedule
 from campaigns.models import Campaign
-from delivery import progress
+from delivery import breaker, progress
 from delivery.models import Progress, SendLog
+from delivery.pace import Estimate, expected_end
 from delivery.views.frame import find_campaign, staff_page
 
 SECONDS = 2
@@ -76,6 +77,7 @@ def panel_context(campaign: Campaign, query: QueryDict, *, compact: bool = False
     sums = progress.of(campaign.pk)
     scheduled = schedule.is_scheduled(campaign, timezone.now())
     handed_over = sums.sent + sums.failed + sums.unknown
+    is_active = campaign.status == Campaign.Status.ACTIVE
     pace = Pace.measured(Pace.carried_by(query), time.time(), handed_over)
     carried = vars(pace) | {"status": campaign.status} | ({"compact": 1} if compact else {})
     return {
@@ -87,7 +89,9 @@ def panel_context(campaign: Campaign, query: QueryDict, *, compact: bool = False
         "numbers": _numbers(campaign, sums),
         "pace": pace,
         "time_left": time_left(sums.remaining, pace.per_second) if sums.filled_at else "",
-        "is_active": campaign.status == Campaign.Status.ACTIVE,
+        "estimate": Estimate() if compact or scheduled else expected_end(campaign, sums, pace.per_second),
+        "resting": list(breaker.resting(campaign)) if is_active and not compact else [],
+        "is_active": is_active,
         "sending_is_off": not settings.ENABLE_EMAIL_SCHEDULER,
         "poll_url": f"{reverse('delivery:campaign_progress', args=[campaign.pk])}?{urlencode(carried)}",
         "poll_seconds": SECONDS_BEFORE_START if scheduled else SECONDS,
@@ -114,8 +118,9 @@ def _percent(sums: Progress, campaign: Campaign) -> int:
 
 
 def _numbers(campaign: Campaign, sums: Progress) -> list[dict[str, Any]]:
-    """Each number with the ledger rows behind it."""
+    """Each number with the ledger rows behind it; the unknown ones where they can be settled."""
     rows = reverse("admin:delivery_sendlog_changelist")
+    unknown = reverse("delivery:unknown", args=[campaign.pk])
     shown: list[tuple[str, int, tuple[str, ...]]] = [
         ("Sent", sums.sent, (Status.SENT,)),
         ("Failed", sums.failed, (Status.FAILED,)),
@@ -125,7 +130,11 @@ def _numbers(campaign: Campaign, sums: Progress) -> list[dict[str, Any]]:
         ("Remaining", sums.remaining, SendLog.OPEN),
     ]
     return [
-        {"label": label, "value": value, "url": f"{rows}?{_filter(campaign, statuses)}"}
+        {
+            "label": label,
+            "value": value,
+            "url": unknown if label == "Unknown" else f"{rows}?{_filter(campaign, statuses)}",
+        }
         for label, value, statuses in shown
         if value or label in ("Sent", "Failed", "Remaining")
     ]

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST
 
 from audience import access
 from campaigns.models import Sender
-from delivery import senders
+from delivery import senders, transports
 from delivery.views.frame import staff_page
 
 
@@ -21,9 +21,22 @@ def verify(request: HttpRequest, pk: int) -> HttpResponse:
     sender = get_object_or_404(Sender.objects.visible_to(request.user), pk=pk)
     if not access.may_edit(request.user, sender.workspace_id):
         raise PermissionDenied("An analyst may read, not test senders.")
-    problem = senders.verify(sender)
-    if problem is None:
-        messages.success(request, "The mail server answered and took the log-in. The sender is ready.")
-    else:
+    if sender.transport == Sender.Transport.ESP:
+        _check(request, sender)
+    elif problem := senders.verify(sender):
         messages.error(request, f"The test failed. {problem}")
+    else:
+        messages.success(request, "The mail server answered and took the log-in. The sender is ready.")
     return redirect("admin:campaigns_sender_change", sender.pk)
+
+
+def _check(request: HttpRequest, sender: Sender) -> None:
+    """Say whether the settings are complete; that proves nothing about the key, so the state stays."""
+    if problem := transports.check(sender):
+        messages.error(request, problem)
+    else:
+        messages.success(
+            request,
+            "The settings are complete. Whether the service takes the key, only a mail can show: "
+            "send yourself a test of a campaign.",
+        )

@@ -54,6 +54,8 @@ def customer(request: HttpRequest, pk: int) -> HttpResponse:
         "rows": [(row, why.sentence(row)) for row in newest[:SHOWN_MAILS]],
         "shown": SHOWN_MAILS,
         "more": len(newest) > SHOWN_MAILS,
+        "unknown": rows.filter(status=SendLog.Status.UNKNOWN).count(),
+        "shown_unknown": [row for row in newest if row.status == SendLog.Status.UNKNOWN],
     }
     return show(request, "delivery/customer_mails.html", context)
 

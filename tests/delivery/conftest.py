@@ -20,8 +20,9 @@ from tests.factories import CampaignFactory, CustomerFactory
 
 @pytest.fixture(autouse=True)
 def own_data_dir(settings: Settings, tmp_path: Path) -> None:
-    """Journals and locks of one test are nobody else's."""
+    """Journals, locks and counted mails of one test are nobody else's."""
     settings.DATA_DIR = tmp_path
+    settings.RATE_LIMIT_STORAGE = f"memory://{tmp_path}"
     settings.MAILBOX_PATH = tmp_path / "mailbox.sqlite3"
 
 

@@ -8,9 +8,13 @@ import ssl
 
 import pytest
 
-from delivery.errors import ERROR_LENGTH, MEANINGS, Phase, Problem, Reply, Verdict, classify
+from delivery.errors.base import ERROR_LENGTH, Verdict
+from delivery.errors.smtp import MEANINGS, Phase, Problem, Reply, classify
 
-A, N, P, U, S = Verdict.ACCEPTED, Verdict.NOT_SENT, Verdict.PERMANENT, Verdict.UNKNOWN, Verdict.SENDER
+A, N, P, U = Verdict.ACCEPTED, Verdict.NOT_SENT, Verdict.PERMANENT, Verdict.UNKNOWN
+S, V = Verdict.SENDER, Verdict.UNAVAILABLE
+# Before any mail is in hand.
+OPENING = [Phase.CONNECT, Phase.TLS, Phase.GREETING, Phase.AUTH]
 NETWORK = [
     TimeoutError("timed out"),
     ConnectionResetError(104, "Connection reset by peer"),
@@ -32,7 +36,7 @@ def test_every_phase_has_a_meaning() -> None:
 def test_no_network_error_before_the_message_is_written_can_mean_accepted(
     error: OSError, phase: Phase
 ) -> None:
-    assert classify(error, phase) is N
+    assert classify(error, phase) is (V if phase in OPENING else N)
 
 
 @pytest.mark.parametrize("error", [*NETWORK, ValueError("x"), ssl.SSLError(1, "bad record mac")], ids=repr)
@@ -56,9 +60,15 @@ def test_a_last_reply_that_is_none_leaves_the_mail_unknown(code: int) -> None:
 
 
 @pytest.mark.parametrize("phase", Phase)
-@pytest.mark.parametrize("code", [421, 450, 451, 452, 454, 471])
+@pytest.mark.parametrize("code", [450, 451, 452, 454, 471])
 def test_a_temporary_refusal_is_never_final(code: int, phase: Phase) -> None:
-    assert classify(Reply(code, "4.7.1 Relay access denied"), phase) is N
+    verdict = classify(Reply(code, "4.7.1 Relay access denied"), phase)
+    assert verdict is (V if phase in OPENING else N)
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_a_server_that_closes_the_connection_says_nothing_about_the_mail_and_takes_none(phase: Phase) -> None:
+    assert classify(Reply(421, "4.7.0 5.7.1 Relay access denied"), phase) is V
 
 
 @pytest.mark.parametrize("phase", Phase)
@@ -95,7 +105,7 @@ def test_a_refusal_that_is_about_the_mail_does_not_stop_the_sender(text: str, ph
     assert classify(Reply(550, text), phase) is P
 
 
-@pytest.mark.parametrize("phase", [Phase.CONNECT, Phase.TLS, Phase.GREETING, Phase.AUTH, Phase.MAIL])
+@pytest.mark.parametrize("phase", [*OPENING, Phase.MAIL])
 def test_a_final_refusal_before_a_recipient_is_named_is_about_the_sender(phase: Phase) -> None:
     assert classify(Reply(554, "no"), phase) is S
     assert classify(ValueError("cannot be written"), phase) is S
@@ -110,7 +120,7 @@ def test_a_message_too_large_for_the_server_is_not_the_senders_fault() -> None:
     [
         (ssl.SSLCertVerificationError(1, "certificate verify failed"), S),
         (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), S),
-        (ssl.SSLZeroReturnError(6, "closed"), N),
+        (ssl.SSLZeroReturnError(6, "closed"), V),
         (smtplib.SMTPNotSupportedError("STARTTLS not offered"), S),
     ],
     ids=repr,
@@ -134,6 +144,13 @@ def test_a_problem_that_people_can_mend_says_how_first() -> None:
     )
     refused = Problem(Reply(550, "5.7.1 not you"), Phase.MAIL)
     assert str(refused) == "The server refuses mail from this From address. (550 5.7.1 not you)"
+
+
+def test_a_server_that_takes_nothing_for_a_while_is_explained() -> None:
+    words = "The server takes no mail just now; Drumbeat tries again by itself."
+    assert str(Problem(Reply(421, "4.7.0 slow down"), Phase.RCPT)) == f"{words} (421 4.7.0 slow down)"
+    assert str(Problem(Reply(454, "4.7.0 busy"), Phase.AUTH)) == f"{words} (454 4.7.0 busy)"
+    assert str(Problem(Reply(450, "4.2.1 greylisted"), Phase.RCPT)) == "450 4.2.1 greylisted"
 
 
 def test_a_problem_names_the_systems_error_behind_smtplibs() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from delivery.errors import Verdict
+from delivery.errors.base import Verdict
 from delivery.mailbox import server as server_module
 from delivery.mailbox.server import Mailbox, MailboxUnavailable
 from delivery.mailbox.store import PAGE_SIZE, MailboxStore
@@ -186,7 +186,7 @@ def mailbox(port: int, path: Path) -> Iterator[Mailbox]:
 
 def deliver(port: int, *mails: Mail) -> list[Answer]:
     transport = SmtpTransport(Server(HOST, port))
-    answers = list(transport.deliver(iter(mails)))
+    answers = list(transport.deliver(iter(mails), lambda row_id: None))
     transport.close()
     return answers
 
@@ -325,11 +325,17 @@ def test_a_mailbox_can_be_stopped_twice_and_started_again(
 ) -> None:
     transport = SmtpTransport(Server(HOST, port))
     mails = [Mail(i, "a@b.example", f"c{i}@d.example", message()) for i in range(3)]
-    assert [each.verdict for each in transport.deliver(iter(mails[:1]))] == [Verdict.ACCEPTED]
+    assert [each.verdict for each in transport.deliver(iter(mails[:1]), lambda row_id: None)] == [
+        Verdict.ACCEPTED
+    ]
     mailbox.stop()
     mailbox.stop()
-    assert [each.verdict for each in transport.deliver(iter(mails[1:]))] == [Verdict.NOT_SENT]
+    assert [each.verdict for each in transport.deliver(iter(mails[1:]), lambda row_id: None)] == [
+        Verdict.UNAVAILABLE
+    ]
     assert mailbox.start() is True
-    assert [each.verdict for each in transport.deliver(iter(mails[1:]))] == [Verdict.ACCEPTED] * 2
+    assert [each.verdict for each in transport.deliver(iter(mails[1:]), lambda row_id: None)] == [
+        Verdict.ACCEPTED
+    ] * 2
     transport.close()
     assert store.count() == 3

@@ -16,6 +16,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from campaigns import lifecycle
 from campaigns.models import Campaign
+from delivery import breaker
 from delivery.models import Progress, SendLog
 from delivery.views.progress import Pace, time_left
 from tests.delivery.staff import member, stranger
@@ -41,11 +42,11 @@ def test_the_numbers_link_to_the_rows_behind_them(active_campaign: MakeCampaign)
         "9,000": "status__exact=sent",
         "45": "status__exact=failed",
         "200": "status__exact=suppressed",
-        "7": "status__exact=unknown",
-        "3,093": "status__in=queued%2Cclaimed%2Csending",
+        "3,093": "status__in=queued%2Csending",
     }.items():
         link = f'<a href="{rows}?campaign__id__exact={campaign.pk}&amp;{statuses}"><b>{number}</b>'
         assert link in page
+    assert f'<a href="{reverse("delivery:unknown", args=[campaign.pk])}"><b>7</b>' in page
 
 
 def test_the_rows_behind_each_number_can_be_opened(active_campaign: MakeCampaign) -> None:
@@ -54,7 +55,7 @@ def test_the_rows_behind_each_number_can_be_opened(active_campaign: MakeCampaign
     client = member(campaign.workspace)
     rows = reverse("admin:delivery_sendlog_changelist")
     failed = client.get(rows, {"campaign__id__exact": campaign.pk, "status__exact": "failed"})
-    remaining = client.get(rows, {"campaign__id__exact": campaign.pk, "status__in": "queued,claimed,sending"})
+    remaining = client.get(rows, {"campaign__id__exact": campaign.pk, "status__in": "queued,sending"})
     assert [response.status_code for response in (failed, remaining)] == [200, 200]
     assert [response.context["cl"].result_count for response in (failed, remaining)] == [1, 2]
 
@@ -64,7 +65,7 @@ def test_polling_reads_sums_and_never_the_ledger(
 ) -> None:
     campaign = active_campaign(3)
     client = member(campaign.workspace)
-    with django_assert_max_num_queries(6) as queries:
+    with django_assert_max_num_queries(7) as queries:
         client.get(reverse("delivery:campaign_progress", args=[campaign.pk]))
     assert not any("delivery_sendlog" in query["sql"] for query in queries.captured_queries)
 
@@ -192,3 +193,13 @@ def test_a_panel_whose_log_in_has_ended_reloads_its_page() -> None:
     response = Client().get(url, headers={"HX-Request": "true"})
     assert (response.status_code, response.headers["HX-Refresh"]) == (403, "true")
     assert Client().get(url).status_code == 302
+
+
+def test_sender_that_cannot_be_reached_is_named_with_the_reason(active_campaign: MakeCampaign) -> None:
+    campaign = active_campaign(3)
+    sender = campaign.senders.get()
+    breaker.failed(sender, "The server takes no connections on this port.")
+    page = panel(campaign)
+    assert f"“{sender.name}” hands nothing over for now: The server takes no connections" in page
+    breaker.recovered(sender)
+    assert "hands nothing over" not in panel(campaign)

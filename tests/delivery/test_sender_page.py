@@ -47,3 +47,12 @@ def test_only_those_who_may_edit_test_a_sender(mailbox: MailboxStore) -> None:
     url = f"/senders/{sender.pk}/verify/"
     assert stranger().post(url).status_code == 404
     assert member(sender.workspace).get(url).status_code == 405
+
+
+def test_an_e_mail_services_settings_are_looked_through_and_proven_by_no_call() -> None:
+    sender = SenderFactory(transport="esp", esp="postmark", state=State.STOPPED, last_error="401")
+    assert "Server API token" in verify(sender)
+    sender.set_credentials({"server_token": "key"})
+    sender.save(update_fields=["sealed_credentials"])
+    assert "The settings are complete." in verify(sender)
+    assert (sender.state, sender.last_error) == (State.STOPPED, "401")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -39,12 +40,14 @@ def answers(address: str) -> bool:
         return False
 
 
-@pytest.mark.django_db(transaction=True)
-def test_site_serves_and_sends_and_ends_when_told_to(
-    active_campaign: MakeCampaign, child_environment: dict[str, str], settings: Settings
-) -> None:
-    campaign = active_campaign(20, filled=False)
-    bind = f"127.0.0.1:{free_port()}"
+@pytest.fixture
+def bind() -> str:
+    return f"127.0.0.1:{free_port()}"
+
+
+@pytest.fixture
+def site(bind: str, child_environment: dict[str, str], settings: Settings) -> Iterator[subprocess.Popen[str]]:
+    """A site that answers."""
     environment = child_environment | {
         "DATA_DIR": str(settings.DATA_DIR),
         "MAILBOX_PORT": str(free_port()),
@@ -55,15 +58,39 @@ def test_site_serves_and_sends_and_ends_when_told_to(
     )
     try:
         wait_for(lambda: answers(f"http://{bind}/admin/login/"), site)
-        done = Campaign.objects.filter(pk=campaign.pk, status=Campaign.Status.COMPLETED)
-        wait_for(done.exists, site)
-        site.send_signal(signal.SIGTERM)
-        said, _ = site.communicate(timeout=60)
+        yield site
     finally:
         site.kill()
+        site.communicate()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_site_serves_and_sends_and_ends_when_told_to(
+    active_campaign: MakeCampaign, site: subprocess.Popen[str], bind: str, settings: Settings
+) -> None:
+    campaign = active_campaign(20, filled=False)
+    done = Campaign.objects.filter(pk=campaign.pk, status=Campaign.Status.COMPLETED)
+    wait_for(done.exists, site)
+    site.send_signal(signal.SIGTERM)
+    said, _ = site.communicate(timeout=60)
     with MailboxStore(settings.MAILBOX_PATH) as mailbox:
         assert (mailbox.count(campaign.pk), mailbox.duplicates(campaign.pk)) == (20, 0)
     password = said.rpartition("password ")[2].split()[0]
     assert f"http://{bind}/admin/" in said
     assert get_user_model().objects.get(username="admin").check_password(password)
     assert site.returncode == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_site_does_not_wait_for_a_browser_that_never_ends_its_request(
+    site: subprocess.Popen[str], bind: str
+) -> None:
+    host, _, port = bind.partition(":")
+    with socket.create_connection((host, int(port))) as browser:
+        browser.sendall(b"GET /admin/ HT")
+        # Taken after the other, so that one is in hand as well.
+        assert answers(f"http://{bind}/admin/login/")
+        site.send_signal(signal.SIGTERM)
+        # Well before the parent process would kill it, and the engine with it.
+        site.communicate(timeout=25)
+        assert site.returncode == 0

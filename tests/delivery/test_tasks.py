@@ -8,17 +8,21 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+from django.db import connection
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 from pytest_django import Settings
 
 from campaigns.models import Campaign
 from config.celery import app
+from delivery import sql
 from delivery.mailbox.store import MailboxStore
-from delivery.tasks import tick
+from delivery.tasks import tick, wake_another
+from delivery.worker import AnotherSender
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60
@@ -50,6 +54,40 @@ def test_worker_that_hears_the_tick_sends_what_is_due(
     campaign.refresh_from_db()
     assert (campaign.status, campaign.result) == (Campaign.Status.COMPLETED, "3 of 3 sent"), log
     assert mailbox.count() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ticks_that_meet_send_each_mail_once(
+    active_campaign: Callable[..., Campaign], mailbox: MailboxStore, settings: Settings
+) -> None:
+    """Two beats, or beat and cron, ring at the same moment. On SQLite the second is refused."""
+    settings.SEND_BATCH_SIZE = 3
+    campaign = active_campaign(customers=40, filled=False)
+    refused: list[Exception] = []
+
+    def ring() -> None:
+        try:
+            tick("cron")
+        except AnotherSender as error:
+            refused.append(error)
+        connection.close()
+
+    threads = [threading.Thread(target=ring) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert bool(refused) is not sql.is_postgresql()
+    assert (mailbox.count(campaign.pk), mailbox.duplicates(campaign.pk)) == (40, 0)
+
+
+def test_worker_that_cannot_reach_the_broker_goes_on_alone(caplog: pytest.LogCaptureFixture) -> None:
+    with app.connection_for_write("redis://127.0.0.1:9/0") as nowhere, app.pool.acquire() as real:
+        assert nowhere.as_uri() != real.as_uri()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tick, "apply_async", partial(tick.apply_async, connection=nowhere))
+            wake_another()
+    assert "the broker cannot be reached" in caplog.text
 
 
 def run_worker_for_one_task(queue: str, environment: dict[str, str]) -> str:

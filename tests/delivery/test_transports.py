@@ -10,20 +10,20 @@ import pytest
 from pytest_django import Settings
 
 from campaigns.models import Sender
-from delivery.errors import Verdict
-from delivery.transports import SenderUnusable, check, smtp, transport_for
+from delivery.errors.base import Verdict
+from delivery.transports import SenderUnusable, check, transport_for
 from delivery.transports.base import Answer, Mail
 from delivery.transports.smtp import Server
+from tests.delivery.over_smtp import be_impatient, verdicts
 from tests.factories import SenderFactory
 from tests.smtp_stub import Act, SmtpStub, self_signed
 
-A, N, S = Verdict.ACCEPTED, Verdict.NOT_SENT, Verdict.SENDER
+A, S, V = Verdict.ACCEPTED, Verdict.SENDER, Verdict.UNAVAILABLE
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("CONNECT_SECONDS", "REPLY_SECONDS", "QUIT_SECONDS"):
-        monkeypatch.setattr(smtp, name, 0.5)
+def one_connection(settings: Settings) -> None:
+    settings.SMTP_CONNECTIONS = 1
 
 
 @pytest.fixture
@@ -51,15 +51,11 @@ def smtp_sender(stub: SmtpStub, security: str, password: str = "", host: str = "
     return sender
 
 
-def verdicts(answers: list[Answer]) -> list[Verdict]:
-    return [answer.verdict for answer in answers]
-
-
 def deliver(sender: Sender) -> list[Answer]:
     """What became of two mails."""
     transport = transport_for(sender)
     mails = [Mail(i, "news@acme.example", f"c{i}@example.com", b"Subject: Hi\r\n\r\n") for i in range(2)]
-    answers = list(transport.deliver(iter(mails)))
+    answers = list(transport.deliver(iter(mails), lambda row_id: None))
     transport.close()
     return answers
 
@@ -107,9 +103,13 @@ def test_tls_to_a_port_without_tls_stops_the_sender_and_names_the_ports() -> Non
 
 
 @pytest.mark.parametrize(
-    ("fault", "verdict"), [("454 4.7.0 not now", N), ("501 no", S), (Act.CLOSE, N), (Act.HANG, N)]
+    ("fault", "verdict"), [("454 4.7.0 not now", V), ("501 no", S), (Act.CLOSE, V), (Act.HANG, V)]
 )
-def test_a_fault_at_starttls(tls: ssl.SSLContext, fault: str | Act, verdict: Verdict) -> None:
+def test_a_fault_at_starttls(
+    tls: ssl.SSLContext, fault: str | Act, verdict: Verdict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if fault is Act.HANG:
+        be_impatient(monkeypatch)
     with SmtpStub(tls=tls, STARTTLS=fault) as stub:
         assert verdicts(deliver(smtp_sender(stub, "starttls"))) == [verdict]
 
@@ -125,13 +125,17 @@ def test_what_was_said_before_tls_is_forgotten(trusted: ssl.SSLContext) -> None:
     [
         (None, S),
         ("534 5.7.9 use an application password", S),
-        ("454 4.7.0 temporary failure", N),
-        ("421 closing", N),
-        (Act.CLOSE, N),
-        (Act.HANG, N),
+        ("454 4.7.0 temporary failure", V),
+        ("421 closing", V),
+        (Act.CLOSE, V),
+        (Act.HANG, V),
     ],
 )
-def test_a_fault_at_log_in(fault: str | Act | None, verdict: Verdict) -> None:
+def test_a_fault_at_log_in(
+    fault: str | Act | None, verdict: Verdict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if fault is Act.HANG:
+        be_impatient(monkeypatch)
     with SmtpStub(log_in=("acme", "right"), AUTH=[fault]) as stub:
         assert verdicts(deliver(smtp_sender(stub, "none", "wrong"))) == [verdict]
         assert len([line for line in stub.commands if line.startswith("AUTH")]) == 1
@@ -214,4 +218,4 @@ def test_the_local_mailbox_is_reached_without_tls_and_log_in(settings: Settings)
 def test_a_message_that_no_mailbox_waits_for_is_kept_for_later(settings: Settings) -> None:
     with SmtpStub() as stub:
         settings.MAILBOX_HOST, settings.MAILBOX_PORT = stub.host, stub.port
-    assert verdicts(deliver(SenderFactory.build(workspace=None))) == [N]
+    assert verdicts(deliver(SenderFactory.build(workspace=None))) == [V]

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
-from pytest_django import Settings
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from audience import consent, imports
 from audience.models import ConsentRecord, Customer
 from campaigns import lifecycle
-from campaigns.models import Campaign, Sender
-from delivery import sql
+from campaigns.models import Campaign, Sender, SenderLimit
+from delivery import handover, sql
+from delivery import worker as worker_module
 from delivery.mailbox.store import MailboxStore
-from delivery.models import Progress, SendLog
+from delivery.models import Circuit, Progress, SenderDay, SendLog
+from delivery.transports.base import Answer, Leaving, Mail, Verdict
 from delivery.worker import AnotherSender, Worker
 from tests.factories import (
     AttributeFactory,
@@ -31,6 +33,7 @@ from tests.factories import (
 MakeCampaign = Callable[..., Campaign]
 pytestmark = pytest.mark.django_db(transaction=True)
 
+
 DEAD_PORT = 9  # "discard": nothing listens there
 
 
@@ -38,6 +41,18 @@ def run() -> Worker:
     with Worker() as worker:
         worker.run_until_idle()
     return worker
+
+
+class Greylisting:
+    """A transport whose provider takes no mail at first, and never a second time either."""
+
+    def deliver(self, mails: Iterator[Mail], leaving: Leaving) -> Iterator[Answer]:
+        for mail in mails:
+            leaving(mail.row_id)
+            yield Answer(mail.row_id, Verdict.NOT_SENT, error="451 later")
+
+    def close(self) -> None:
+        pass
 
 
 def status_of(campaign: Campaign) -> tuple[str, str]:
@@ -85,8 +100,10 @@ def test_everyone_refused_completes_and_says_so(active_campaign: MakeCampaign, m
     )
 
 
-def test_campaign_whose_every_send_fails_is_failed(active_campaign: MakeCampaign, settings: Settings) -> None:
-    settings.MAILBOX_PORT = DEAD_PORT
+def test_campaign_whose_every_send_fails_is_failed(
+    active_campaign: MakeCampaign, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handover, "transport_for", lambda sender: Greylisting())
     settings.SEND_RETRY_SECONDS = 0
     campaign = active_campaign(5)
     run()
@@ -157,9 +174,14 @@ def test_switched_off_scheduler_sends_nothing(
 
 
 def test_resumed_campaign_goes_on_with_exactly_the_rest(
-    active_campaign: MakeCampaign, mailbox: MailboxStore, settings: Settings
+    active_campaign: MakeCampaign,
+    mailbox: MailboxStore,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings.SEND_BATCH_SIZE = 4
+    monkeypatch.setattr(worker_module, "TURN_SECONDS", 0)
+    monkeypatch.setattr(worker_module, "LONE_TURN_SECONDS", 0)
     campaign = active_campaign(10)
     with Worker() as worker:
         worker.run_once()
@@ -173,14 +195,20 @@ def test_resumed_campaign_goes_on_with_exactly_the_rest(
 
 
 def test_small_campaign_does_not_wait_for_a_large_one(
-    active_campaign: MakeCampaign, mailbox: MailboxStore, settings: Settings
+    active_campaign: MakeCampaign,
+    mailbox: MailboxStore,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings.SEND_BATCH_SIZE = 5
+    monkeypatch.setattr(worker_module, "TURN_SECONDS", 0)
+    monkeypatch.setattr(worker_module, "LONE_TURN_SECONDS", 0)
     active_campaign(30)
     small = CampaignFactory()
     lifecycle.activate(small)
     only = Customer.objects.earliest("id")
     with Worker() as worker:
+        worker.run_once()
         worker.run_once()
     assert SendLog.objects.filter(campaign=small, status="sent", customer=only).exists()
 
@@ -241,3 +269,91 @@ def test_campaign_whose_segment_broke_fails_and_holds_up_no_other(mailbox: Mailb
     status, result = status_of(broken)
     assert status == "failed"
     assert "attributes.orders" in result
+
+
+def test_sender_that_waits_for_its_limit_does_not_hold_up_another(
+    active_campaign: MakeCampaign, mailbox: MailboxStore
+) -> None:
+    slow, free = SenderFactory(), SenderFactory()
+    SenderLimit.objects.create(sender=slow, mails=2, period=SenderLimit.Period.DAY)
+    campaign = active_campaign(20, senders=[slow, free])
+    run()
+    sent = SendLog.objects.filter(status="sent")
+    assert sent.filter(sender=free).count() == 10
+    assert sent.filter(sender=slow).count() == 2
+    assert status_of(campaign) == ("active", "")
+    assert set(SendLog.objects.filter(status="queued").values_list("attempts", flat=True)) == {0}
+
+
+def test_limit_for_one_mailbox_provider_lets_the_others_through(
+    active_campaign: MakeCampaign, mailbox: MailboxStore
+) -> None:
+    sender = SenderFactory()
+    day = SenderLimit.Period.DAY
+    SenderLimit.objects.create(sender=sender, mails=1, period=day, mailbox_provider="google")
+    for n in range(3):
+        CustomerFactory(email=f"a{n}@gmail.com")
+    active_campaign(5, senders=[sender])
+    run()
+    sent = SendLog.objects.filter(status="sent")
+    assert sent.filter(mailbox_provider="google").count() == 1
+    assert sent.filter(mailbox_provider="other").count() == 5
+
+
+def test_limiter_that_is_away_stops_limited_senders_only(
+    active_campaign: MakeCampaign, mailbox: MailboxStore, settings: Settings
+) -> None:
+    settings.RATE_LIMIT_STORAGE = f"redis://127.0.0.1:{DEAD_PORT}/0"
+    limited, free = SenderFactory(), SenderFactory()
+    SenderLimit.objects.create(sender=limited, mails=1000, period=SenderLimit.Period.DAY)
+    active_campaign(10, senders=[limited, free])
+    run()
+    assert set(SendLog.objects.values_list("sender", "status")) == {
+        (limited.pk, "queued"),
+        (free.pk, "sent"),
+    }
+
+
+def test_day_of_a_sender_is_counted_with_its_mails(
+    active_campaign: MakeCampaign, mailbox: MailboxStore
+) -> None:
+    active_campaign(4)
+    run()
+    assert [day.sent for day in SenderDay.objects.all()] == [4]
+
+
+def test_worker_with_nothing_to_do_asks_the_database_little(
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    with Worker() as worker:
+        worker.run_once()
+        with django_assert_max_num_queries(2):
+            assert not worker.run_once()
+
+
+def test_worker_that_finds_more_than_a_turn_of_work_calls_for_others_once(
+    active_campaign: MakeCampaign, mailbox: MailboxStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "TURN_SECONDS", 0)
+    monkeypatch.setattr(worker_module, "LONE_TURN_SECONDS", 0)
+    monkeypatch.setattr(handover, "FIRST_PORTION", 2)
+    active_campaign(10)
+    calls: list[str] = []
+    with Worker() as worker:
+        worker.run_until_idle(on_work=lambda: calls.append("wake"))
+    assert calls == ["wake"]
+
+
+def test_sender_can_be_used_again_after_its_server_was_away(
+    active_campaign: MakeCampaign, mailbox: MailboxStore, settings: Settings
+) -> None:
+    port, settings.MAILBOX_PORT = settings.MAILBOX_PORT, DEAD_PORT
+    campaign = active_campaign(5)
+    run()
+    assert Circuit.objects.get().failures == 1
+    assert set(SendLog.objects.values_list("status", "attempts")) == {("queued", 0)}
+    settings.MAILBOX_PORT = port
+    Circuit.objects.update(retry_at=timezone.now() - timedelta(seconds=1))
+    run()
+    assert status_of(campaign) == ("completed", "5 of 5 sent")
+    assert not Circuit.objects.exists()

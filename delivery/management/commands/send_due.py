@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from delivery import heartbeats
 from delivery.forecast import forecast
 from delivery.worker import AnotherSender, Worker
 
@@ -28,12 +29,14 @@ class Command(BaseCommand):
         if options["dry_run"]:
             self._say_what_would_go_out()
             return
-        if not settings.ENABLE_EMAIL_SCHEDULER:
+        if not settings.ENABLE_EMAIL_SCHEDULER and not options["loop"]:
             self.stdout.write("Sending is switched off (ENABLE_EMAIL_SCHEDULER=false): nothing was sent.")
             return
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
+        if not options["loop"]:
+            heartbeats.beat(heartbeats.CRON, heartbeats.Kind.SCHEDULER)
         try:
             with Worker() as worker:
                 if options["loop"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from argparse import ArgumentParser
 from typing import Any
@@ -21,6 +22,9 @@ logger = logging.getLogger(__name__)
 
 # Seconds between two tries to become the sender while another process is.
 RETRY_EVERY = 10.0
+# Seconds for requests to end once the site is told to stop, and then for the engine.
+REQUEST_SECONDS = 5
+ENGINE_SECONDS = 60
 
 
 class Command(BaseCommand):
@@ -63,14 +67,27 @@ class _Site(BaseApplication):
         self.cfg.set("workers", 1)
         self.cfg.set("threads", 8)
         self.cfg.set("loglevel", "warning")
+        self.cfg.set("logger_class", "config.gunicorn.Logger")
+        # When it is over, the parent kills the site's process with all that is in it.
+        self.cfg.set("graceful_timeout", REQUEST_SECONDS + ENGINE_SECONDS)
         # After the fork: a thread and an open database do not survive one.
-        self.cfg.set("post_worker_init", lambda worker: self._engine.start())
-        self.cfg.set("worker_exit", lambda server, worker: self._engine.stop())
+        self.cfg.set("post_worker_init", self._begin)
+        self.cfg.set("worker_exit", self._end)
 
     def load(self) -> Any:
         from django.core.wsgi import get_wsgi_application
 
         return get_wsgi_application()
+
+    def _begin(self, worker: Any) -> None:
+        # In this process it says how long requests may take, be it that a browser never ends one.
+        worker.cfg.set("graceful_timeout", REQUEST_SECONDS)
+        self._engine.start()
+
+    def _end(self, server: Any, worker: Any) -> None:
+        if self._engine.stop():
+            # Python's own end would wait for the threads of the requests that were given up.
+            os._exit(0)
 
 
 class _Engine:
@@ -79,20 +96,24 @@ class _Engine:
     def __init__(self) -> None:
         self._stop = threading.Event()
         self._mailbox = Mailbox(settings.MAILBOX_HOST, settings.MAILBOX_PORT, settings.MAILBOX_PATH)
-        self._thread = threading.Thread(target=self._run, name="drumbeat-worker")
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         try:
             self._mailbox.start()
         except MailboxUnavailable as error:
             logger.error("%s", error)
+        self._thread = threading.Thread(target=self._run, name="drumbeat-worker")
         self._thread.start()
 
-    def stop(self) -> None:
-        """Let the batch in hand end, then stop."""
+    def stop(self) -> bool:
+        """Let the turn in hand end, then stop. False where it never started, as in the parent process."""
+        if self._thread is None:
+            return False
         self._stop.set()
         self._thread.join()
         self._mailbox.stop()
+        return True
 
     def _run(self) -> None:
         while not self._stop.is_set():

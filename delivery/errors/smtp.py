@@ -1,8 +1,8 @@
-"""Stage 7, its judgement: what an error during the hand-over says about the mail in hand.
+"""What an SMTP server's reply, or its silence, says about the mail in hand.
 
-The one place that knows. The rule behind the tables: a mail may be sent again only if it was surely
-not accepted. The server takes charge of it with its reply to the line with the lone dot (RFC 5321,
-4.2.5): before that line has left whole, no error can mean "accepted"; after it, only a reply can tell.
+The rule behind the tables: a mail may be sent again only if it was surely not accepted. The server
+takes charge of it with its reply to the line with the lone dot (RFC 5321, 4.2.5): before that line
+has left whole, no error can mean "accepted"; after it, only a reply can tell.
 """
 
 from __future__ import annotations
@@ -14,19 +14,7 @@ import socket
 import ssl
 from typing import NamedTuple
 
-ERROR_LENGTH = 1000
-# NUL among them: PostgreSQL takes it in no text.
-CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
-
-
-class Verdict(enum.Enum):
-    """What became of a mail that was handed to a transport."""
-
-    ACCEPTED = "accepted"
-    NOT_SENT = "not sent"  # surely not accepted: may be tried again
-    PERMANENT = "permanent"  # surely refused, and for good
-    UNKNOWN = "unknown"  # may have been accepted: never tried again by itself
-    SENDER = "sender"  # not sent, and no other mail of this sender will be: recipients stay queued
+from delivery.errors.base import CONTROL, ERROR_LENGTH, Verdict
 
 
 class Phase(enum.Enum):
@@ -41,10 +29,6 @@ class Phase(enum.Enum):
     DATA_COMMAND = enum.auto()
     BODY = enum.auto()  # writing the message; its end has not left whole
     REPLY = enum.auto()  # all is written, the word is the server's
-
-
-# Before any mail is in hand: an error there would meet every mail.
-OPENING = frozenset({Phase.CONNECT, Phase.TLS, Phase.GREETING, Phase.AUTH})
 
 
 class Reply(NamedTuple):
@@ -69,11 +53,12 @@ class Meaning(NamedTuple):
 
 
 MEANINGS = {
-    # Up to MAIL no recipient has been named: what is refused for good there is the sender.
-    Phase.CONNECT: Meaning(Verdict.NOT_SENT, Verdict.SENDER, Verdict.NOT_SENT),
-    Phase.TLS: Meaning(Verdict.NOT_SENT, Verdict.SENDER, Verdict.NOT_SENT),
-    Phase.GREETING: Meaning(Verdict.NOT_SENT, Verdict.SENDER, Verdict.NOT_SENT),
-    Phase.AUTH: Meaning(Verdict.NOT_SENT, Verdict.SENDER, Verdict.NOT_SENT),
+    # While a connection is opened no mail is in hand: what goes wrong there would meet every mail. Up to
+    # MAIL no recipient has been named: what is refused for good there is the sender.
+    Phase.CONNECT: Meaning(Verdict.UNAVAILABLE, Verdict.SENDER, Verdict.UNAVAILABLE),
+    Phase.TLS: Meaning(Verdict.UNAVAILABLE, Verdict.SENDER, Verdict.UNAVAILABLE),
+    Phase.GREETING: Meaning(Verdict.UNAVAILABLE, Verdict.SENDER, Verdict.UNAVAILABLE),
+    Phase.AUTH: Meaning(Verdict.UNAVAILABLE, Verdict.SENDER, Verdict.UNAVAILABLE),
     Phase.MAIL: Meaning(Verdict.NOT_SENT, Verdict.SENDER, Verdict.NOT_SENT),
     Phase.RCPT: Meaning(Verdict.NOT_SENT, Verdict.PERMANENT, Verdict.NOT_SENT),
     Phase.DATA_COMMAND: Meaning(Verdict.NOT_SENT, Verdict.PERMANENT, Verdict.NOT_SENT),
@@ -89,6 +74,9 @@ CODES = {
     (Phase.RCPT, 503): Verdict.NOT_SENT,
     (Phase.DATA_COMMAND, 503): Verdict.NOT_SENT,
 }
+# The server closes the connection (RFC 5321, 3.8): it has taken nothing that it had not acknowledged, and
+# says nothing about the mail in hand.
+CLOSING = 421
 # Log in first, or better; the same wherever it comes (RFC 4954, 4 and 6).
 SENDER_CODES = frozenset({530, 534, 535, 538})
 # Refusals that come with a recipient or a message but are about who sends: no relaying for us, not
@@ -124,6 +112,8 @@ def _classify_reply(reply: Reply, phase: Phase) -> Verdict:
     kind = reply.code // 100
     if kind == 2 and phase is Phase.REPLY:
         return Verdict.ACCEPTED
+    if reply.code == CLOSING:
+        return Verdict.UNAVAILABLE
     if kind == 4:
         return MEANINGS[phase].temporary
     if kind != 5:
@@ -144,8 +134,9 @@ class Problem(Exception):
 
     @property
     def refused(self) -> bool:
-        """Whether the server said no and the connection still stands; 421 announces its end."""
-        return isinstance(self.cause, Reply) and self.cause.code // 100 in (4, 5) and self.cause.code != 421
+        """Whether the server said no and the connection still stands."""
+        cause = self.cause
+        return isinstance(cause, Reply) and cause.code // 100 in (4, 5) and cause.code != CLOSING
 
 
 # For people, by phase; the first that fits the cause. Reply stands for a final refusal.
@@ -173,6 +164,7 @@ EXPLANATIONS: dict[Phase, tuple[tuple[type, str], ...]] = {
         (Reply, "The server refused the user name or the password."),
         (smtplib.SMTPNotSupportedError, "The server offers no log-in by password on this port."),
         (ValueError, "The user name or the password contains a character that no SMTP log-in can carry."),
+        (OSError, "The server broke off during the log-in."),
     ),
     Phase.MAIL: (
         (Reply, "The server refuses mail from this From address."),
@@ -181,6 +173,8 @@ EXPLANATIONS: dict[Phase, tuple[tuple[type, str], ...]] = {
     Phase.RCPT: ((ValueError, "This address cannot be used with SMTP."),),
     Phase.REPLY: ((OSError, "The server had the whole mail, but did not say whether it took it."),),
 }
+# For a reply that closes the way to the server for a while.
+TRY_LATER = "The server takes no mail just now; Drumbeat tries again by itself."
 
 
 def describe(cause: Cause, phase: Phase) -> str:
@@ -188,8 +182,14 @@ def describe(cause: Cause, phase: Phase) -> str:
     if isinstance(cause, smtplib.SMTPServerDisconnected) and isinstance(cause.__context__, OSError):
         cause = cause.__context__
     words = CONTROL.sub(" ", str(cause)).strip()
-    final = not isinstance(cause, Reply) or classify(cause, phase) is Verdict.SENDER
-    for kind, explanation in EXPLANATIONS.get(phase, ()):
-        if final and isinstance(cause, kind):
-            return f"{explanation} ({words})"[:ERROR_LENGTH]
-    return words[:ERROR_LENGTH]
+    explanation = _explain(cause, phase)
+    return (f"{explanation} ({words})" if explanation else words)[:ERROR_LENGTH]
+
+
+def _explain(cause: Cause, phase: Phase) -> str:
+    verdict = classify(cause, phase)
+    if isinstance(cause, Reply) and verdict is Verdict.UNAVAILABLE:
+        return TRY_LATER
+    if isinstance(cause, Reply) and verdict is not Verdict.SENDER:
+        return ""
+    return next((words for kind, words in EXPLANATIONS.get(phase, ()) if isinstance(cause, kind)), "")
