@@ -73,6 +73,11 @@ check: lint types contracts migrations test ## everything that must hold before 
 test: $(INSTALLED) ## the whole suite on SQLite and on PostgreSQL; ARGS="-k unsubscribe" for a part
 	@$(BIN)/python tests/suite.py $(ARGS)
 
+.PHONY: chaos
+chaos: $(INSTALLED) ## fault tests, one JSON line each; SEED=2, ONLY=kills,redis, JOBS=3, CONTROL=1 without guards
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) \
+	  $(if $(JOBS),--jobs $(JOBS)) $(if $(RECIPIENTS),--recipients $(RECIPIENTS)) $(if $(CONTROL),--control)
+
 .PHONY: lint
 lint: $(INSTALLED) ## style of code and templates
 	$(BIN)/ruff check .
@@ -96,6 +101,12 @@ contracts: $(INSTALLED) ## who may import whom
 .PHONY: migrations
 migrations: $(INSTALLED) .env ## no model change without its migration
 	$(NO_DATABASE) $(MANAGE) makemigrations --check --dry-run
+
+# --- Measuring -------------------------------------------------------------------------------------
+
+.PHONY: bench
+bench: $(INSTALLED) ## how fast it is, one JSON line a figure; ONLY=smtp,segments for some, ARGS="--share 0.1"
+	@$(BIN)/python -m tests.bench --only "$(ONLY)" $(ARGS)
 
 # --- Keeping house ---------------------------------------------------------------------------------
 

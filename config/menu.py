@@ -45,6 +45,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 _list("Ledger", "receipt_long", "delivery_sendlog"),
                 _list("Events", "bolt", "delivery_event"),
                 _page("Mailbox", "inbox", "delivery:mailbox"),
+                _page("Operations", "monitor_heart", "delivery:operations", _is_superuser),
             ],
         },
         _settings(request),

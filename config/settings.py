@@ -12,12 +12,16 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from config.logs import FORMS
 from config.unfold import UNFOLD  # noqa: F401 - Django reads it from here
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
 environ.Env.read_env(str(BASE_DIR / ".env"))
+
+# As in CHANGELOG.md.
+VERSION = "0.1.0"
 
 # --- The installation --------------------------------------------------------------------------
 
@@ -115,6 +119,10 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
 else:
     DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    # A process that is frozen, or whose host is lost, in the middle of a transaction would keep its locks
+    # and hold up all others; no transaction of ours waits for anything that long. (A PgBouncer in
+    # between needs `ignore_startup_parameters = options`.)
+    DATABASES["default"]["OPTIONS"].setdefault("options", "-c idle_in_transaction_session_timeout=15s")
 
 # --- Sending -----------------------------------------------------------------------------------
 
@@ -125,10 +133,17 @@ EMAIL_BACKEND = env.str("EMAIL_BACKEND", "django.core.mail.backends.console.Emai
 EMAIL_TIMEOUT = 30
 # Seconds without progress after which a worker's claim on a mail is taken from it.
 SEND_LEASE_SECONDS = env.int("SEND_LEASE_SECONDS", 120)
-# Mails per claim: the most that one worker holds, and the most that a pause lets through.
-SEND_BATCH_SIZE = env.int("SEND_BATCH_SIZE", 200)
+# Mails per claim, at most: a worker takes what it sends in half a second, and never more than this.
+SEND_BATCH_SIZE = env.int("SEND_BATCH_SIZE", 500)
 # Seconds before the second attempt; the third waits four times as long. Both vary by a half.
 SEND_RETRY_SECONDS = env.int("SEND_RETRY_SECONDS", 60)
+# Open connections per worker to one SMTP server: the wanted rate times the round trip, divided by the
+# workers (1,000 mails a second over 20 ms with 2 workers: 10; a server without PIPELINING takes four
+# round trips a mail). All workers together must stay below the number that the server allows.
+SMTP_CONNECTIONS = env.int("SMTP_CONNECTIONS", 8)
+# Calls in flight per worker to one e-mail service: wanted rate x seconds that a call takes (32 calls of
+# 0.1 s are 320 mails a second), and no more than the service's own limit.
+ESP_CONNECTIONS = env.int("ESP_CONNECTIONS", 32)
 # The local mailbox: an SMTP server on loopback whose messages the site shows.
 MAILBOX_HOST = "127.0.0.1"
 MAILBOX_PORT = env.int("MAILBOX_PORT", 2525)
@@ -138,31 +153,61 @@ MAILBOX_PATH = DATA_DIR / "mailbox.sqlite3"
 
 REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")
 CELERY_BROKER_URL = REDIS_URL
+# A worker that finds no broker, or loses it, looks for it for ever; the default is to give up.
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_CONNECTION_TIMEOUT = 2
+# By default whoever wants to publish may wait for a free connection for ever.
+CELERY_BROKER_POOL_ACQUIRE_TIMEOUT = 2
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     # Seconds after which Redis gives an unacknowledged message to another worker. A task that takes
     # longer runs twice at once, which is harmless here and no more than that.
     "visibility_timeout": 600,
-    # A Redis that has frozen must hold up neither a worker nor a page.
+    # A Redis that has frozen must hold up nobody: by default each of these waits for ever.
     "socket_connect_timeout": 2,
-    "socket_timeout": 5,
+    "socket_timeout": 4,
     "socket_keepalive": True,
+    # Seconds after which a worker takes a connection that says nothing, not even that there is no
+    # message, for dead, and opens another. Without it a worker may listen to a dead one for good.
+    "health_check_interval": 5,
 }
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.2}
 # Acknowledged when done, and given back when the process running it was killed: every task may be
 # repeated. Either of the two alone loses the task.
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
+# Seconds after which the process of a task is killed, as a last resort. A tick takes 20 and what the
+# slowest mail server may take; its rows are recovered like those of any worker that died.
+CELERY_TASK_TIME_LIMIT = 300
 # One message at a time: a doorbell that waits behind a long task should ring elsewhere.
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 # What came of a task stands in the rows.
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
-# Beat writes these into its table at its start. A tick nobody took before the next one is dropped.
+# Beat writes these into its table at its start, where the admin shows them. A tick that nobody took in
+# time is dropped. Pages publish nothing: what they write is found by the next tick.
 CELERY_BEAT_SCHEDULE = {
-    "tick": {"task": "delivery.tasks.tick", "schedule": 15.0, "options": {"expires": 15}},
+    "tick": {"task": "delivery.tasks.tick", "schedule": 5.0, "options": {"expires": 15}},
+    "segment-indexes": {
+        "task": "audience.tasks.keep_segment_indexes",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
 }
+
+# --- Limits of senders (delivery/limits.py) ------------------------------------------------------
+
+# Where what left is counted against the limits. "memory://" counts in this process alone, which is
+# right on SQLite, where only one process sends; several of them need one Redis to count in.
+RATE_LIMIT_STORAGE = env.str(
+    "RATE_LIMIT_STORAGE",
+    "memory://" if DATABASES["default"]["ENGINE"].endswith("sqlite3") else REDIS_URL,
+)
+if not RATE_LIMIT_STORAGE.startswith(("memory://", "redis://", "rediss://", "unix://")):
+    raise ImproperlyConfigured(
+        "RATE_LIMIT_STORAGE must be the address of a Redis, such as redis://127.0.0.1:6379/0, or memory://."
+    )
 
 # --- Web ---------------------------------------------------------------------------------------
 
@@ -180,10 +225,23 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SITE_URL.startswith("https://")
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "SAMEORIGIN"
 
+# --- Logs, on standard error (config/logs.py) ----------------------------------------------------
+
+# "line" for people, "json" for machines.
+LOG_FORMAT = env.str("LOG_FORMAT", "line")
+if LOG_FORMAT not in FORMS:
+    raise ImproperlyConfigured(f"LOG_FORMAT is {LOG_FORMAT!r}. Set it to one of: {', '.join(FORMS)}.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {name: {"()": form} for name, form in FORMS.items()},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", "INFO")},
+    "loggers": {
+        # Without handlers of their own, which write in another form; Django's also send mail.
+        "django": {"handlers": [], "level": "INFO"},
+        "django.server": {"handlers": [], "level": "INFO", "propagate": True},
+        # Celery gives this one a handler of its own unless it has one.
+        "celery.task": {"handlers": ["stderr"], "propagate": False},
+    },
 }
