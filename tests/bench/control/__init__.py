@@ -1,0 +1,1 @@
+"""The controls: what others would have written, as well as they would have."""

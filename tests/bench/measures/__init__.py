@@ -1,0 +1,45 @@
+"""The measurements by name, each a function of a World that says its lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from tests.bench.lines import Line
+from tests.bench.measures import (
+    activation,
+    http,
+    idle,
+    imports,
+    million,
+    segments,
+    smtp,
+    smtp_two_sinks,
+    sqlite,
+    usual_design,
+)
+from tests.bench.world import World
+
+BOTH = ("postgres", "redis")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What is measured, and on which servers; without any, on SQLite."""
+
+    function: Callable[[World], Iterator[Line]]
+    servers: tuple[str, ...] = BOTH
+
+
+MEASURES = {
+    "smtp": Measure(smtp.measure),
+    "smtp_two_sinks": Measure(smtp_two_sinks.measure),
+    "million": Measure(million.measure),
+    "usual_design": Measure(usual_design.measure),
+    "sqlite": Measure(sqlite.measure, ()),
+    "http": Measure(http.measure),
+    "activation": Measure(activation.measure, ("postgres",)),
+    "segments": Measure(segments.measure, ("postgres",)),
+    "import": Measure(imports.measure, ("postgres",)),
+    "idle": Measure(idle.measure),
+}
