@@ -190,6 +190,8 @@ def test_a_form_that_does_not_exist_is_refused_at_the_start(form: str, tmp_path:
 
 def test_gunicorn_writes_in_the_same_form(tmp_path: Path) -> None:
     bind = f"127.0.0.1:{free_port()}"
+    # As `collectstatic` leaves it; Django warns where it is missing.
+    (tmp_path / "static").mkdir()
     environment = os.environ | {"LOG_FORMAT": "json", "DATA_DIR": str(tmp_path)}
     options = ["--bind", bind, "--access-logfile", "-", "--logger-class", "config.gunicorn.Logger"]
     command = [sys.executable, "-m", "gunicorn", "config.wsgi", *options]
