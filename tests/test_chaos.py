@@ -25,7 +25,7 @@ MODE = {
     "sqlite": ["--embedded", "--recipients", "1000"],
     "postgresql": ["--distributed", "--recipients", "400"],
 }
-FAST = {"sqlite": "kills,silence,poison", "postgresql": "kills,postgres"}
+FAST = {"sqlite": "kills,silence,poison", "postgresql": "kills,postgres,leavers"}
 
 
 @pytest.fixture(scope="module")

@@ -33,6 +33,7 @@ END_OF_BODY = b"\r\n.\r\n"
 # Answers with which the mail is taken, and those after which nobody may knock for a while.
 TAKEN = ("250", "hang", "reset")
 CLOSING = ("429", "503")
+LATE_SECONDS = 0.1
 
 
 @dataclass
@@ -83,7 +84,10 @@ class Provider:
         self._log = log
         self._seed = seed
         self._refused: set[tuple[str, str]] = set()
-        self._next_answer = 0.0
+        # Answers that wait for their turn, and when the last one had its own.
+        self._in_turn: deque[Callable[[], None]] = deque()
+        self._next_turn: asyncio.TimerHandle | None = None
+        self._last_turn = 0.0
         self._closed_until = 0.0
         self._releases: list[Callable[[], None]] = []
 
@@ -95,11 +99,12 @@ class Provider:
         line = {"at": time.time(), **mail, "accepted": accepted, "answer": code}
         if code in CLOSING:
             line["retry_after"] = self.retry_after()
-        self._log.write(line, lambda: self._later(self._delay(accepted), "dot", mail, lambda: answer(code)))
+        self._log.write(line, lambda: self._answer(accepted, mail, lambda: answer(code)))
 
     def before_body(self, mail: dict[str, Any], answer: Callable[[], None]) -> None:
         """The moment before the body may leave: answered at once, or held."""
-        self._later(0, "data", mail, answer)
+        if not self._is_held("data", mail, answer):
+            answer()
 
     def hangs_up_on(self, recipient: str) -> bool:
         """Whether an SMTP dialogue ends with 421 as soon as it names the recipient."""
@@ -137,23 +142,41 @@ class Provider:
                 return code
         return "250"
 
-    def _delay(self, accepted: bool) -> float:
-        delay = self.plan.latency
-        if self.plan.pace and accepted:
-            now = time.monotonic()
-            self._next_answer = max(now, self._next_answer + 1 / self.plan.pace)
-            delay = max(delay, self._next_answer - now)
-        return delay
-
-    def _later(self, delay: float, point: str, mail: dict[str, Any], then: Callable[[], None]) -> None:
-        if self.plan.hold == point:
-            self.plan.hold = ""
-            self.held.append({"point": point, **mail})
-            self._releases.append(then)
-        elif delay > 0:
-            asyncio.get_running_loop().call_later(delay, then)
+    def _answer(self, accepted: bool, mail: dict[str, Any], then: Callable[[], None]) -> None:
+        """Answer a logged mail: held, after the latency, and if it is accepted in its turn."""
+        if self._is_held("dot", mail, then):
+            return
+        if accepted and self.plan.pace:
+            self._in_turn.append(then)
+            self.keep_pace()
+        elif self.plan.latency:
+            asyncio.get_running_loop().call_later(self.plan.latency, then)
         else:
             then()
+
+    def keep_pace(self) -> None:
+        """Give the answers whose turn it is. Called again at the next one's turn, and with a new pace."""
+        if self._next_turn:
+            self._next_turn.cancel()
+            self._next_turn = None
+        interval = 1 / self.plan.pace if self.plan.pace else 0
+        while self._in_turn:
+            now = time.monotonic()
+            if self._last_turn + interval > now:
+                wait = self._last_turn + interval - now
+                self._next_turn = asyncio.get_running_loop().call_later(wait, self.keep_pace)
+                return
+            # A loop that was late makes up for it, within reason.
+            self._last_turn = max(self._last_turn + interval, now - LATE_SECONDS)
+            self._in_turn.popleft()()
+
+    def _is_held(self, point: str, mail: dict[str, Any], then: Callable[[], None]) -> bool:
+        if self.plan.hold != point:
+            return False
+        self.plan.hold = ""
+        self.held.append({"point": point, **mail})
+        self._releases.append(then)
+        return True
 
 
 class Connection(asyncio.Protocol):
@@ -317,6 +340,7 @@ async def control(provider: Provider, reader: asyncio.StreamReader, writer: asyn
         order = json.loads(line)
         for name, value in order.get("set", {}).items():
             setattr(provider.plan, name, value)
+        provider.keep_pace()
         if order.get("release"):
             provider.release()
         state = {**provider.counts, "held": provider.held}
