@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 
 from celery import shared_task
-from kombu.exceptions import OperationalError
 
 from delivery import heartbeats, worker
 from delivery.models import Heartbeat
@@ -32,5 +31,6 @@ def wake_another() -> None:
     """Ring for another worker; if the broker cannot be reached, go on alone."""
     try:
         tick.apply_async(("worker",), expires=BELL_SECONDS)
-    except OperationalError:
-        logger.warning("the broker cannot be reached: no other worker was woken")
+    except Exception as error:
+        # Not OperationalError alone: kombu raises AttributeError on a channel that died under it.
+        logger.warning("the broker cannot be reached: no other worker was woken (%s)", error)

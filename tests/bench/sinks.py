@@ -13,8 +13,8 @@ from pathlib import Path
 
 from tests import servers
 from tests.bench import postfix
-from tests.bench.world import PYTHON, World
-from tests.chaos.processes import Process, wait_for
+from tests.bench.world import World
+from tests.chaos.processes import PYTHON, Process, wait_for
 from tests.chaos.servers import quiet_port
 
 RECIPIENT = b"X-Rcpt-Args: <"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,16 +12,13 @@ from typing import TYPE_CHECKING
 
 from tests import servers
 from tests.bench import people
-from tests.chaos.processes import Leash, Process, children, memory, wait_for
+from tests.chaos.processes import PYTHON, Leash, Process, celery, children, memory, wait_for
 
 if TYPE_CHECKING:
     from audience.models import Workspace
     from campaigns.models import Campaign, Sender
 
-PYTHON = sys.executable
-CELERY = ("-m", "celery", "--app", "config")
-# As in the Procfile.
-WORKER = ("worker", "--without-gossip", "--without-mingle", "--loglevel", "WARNING")
+QUIETLY = ("--loglevel", "WARNING")
 TEMPLATE = Path(__file__).with_name("campaign.mjml")
 # Seconds that anything may take before the measurement has failed.
 PATIENCE = 1800
@@ -82,8 +78,8 @@ class World:
         """A Celery worker with so many sending processes, and the beat that rings for it; ready."""
         from config.celery import app
 
-        worker = self.start(*CELERY, *WORKER, "--concurrency", str(processes))
-        self.start(*CELERY, "beat", "--loglevel", "WARNING", "--pidfile", "")
+        worker = self.start(*celery("worker", *QUIETLY, "--concurrency", str(processes)))
+        self.start(*celery("beat", *QUIETLY, "--pidfile", ""))
         if not wait_for(lambda: app.control.ping(timeout=0.5), 60):
             raise servers.Unavailable(self.logs())
         return worker

@@ -12,7 +12,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,14 +21,12 @@ from typing import TYPE_CHECKING, Any
 
 from tests import servers
 from tests.chaos.books import Books
-from tests.chaos.processes import ROOT, Crew, Leash, Process, children, wait_for
+from tests.chaos.processes import PYTHON, ROOT, Crew, Leash, Process, celery, children, wait_for
 from tests.chaos.servers import Postgres, Redis, quiet_port
 
 if TYPE_CHECKING:
     from campaigns.models import Campaign
 
-PYTHON = sys.executable
-CELERY = ("-m", "celery", "--app", "config")
 # Short enough that a test sees leases end and retries come due.
 TIMES = {"SEND_LEASE_SECONDS": "60", "SEND_RETRY_SECONDS": "2", "SEND_BATCH_SIZE": "100"}
 # Seconds within which work must go on by itself after the last fault.
@@ -193,11 +190,11 @@ class World:
         if self.embedded:
             return self._engine("worker", "manage.py", "send_due", "--loop")
         name = f"worker{len(self.crew.members)}@chaos"
-        pool = ["--concurrency", str(concurrency), "--hostname", name, "--loglevel", "INFO"]
-        return self._engine("worker", *CELERY, "worker", *pool)
+        pool = ["--concurrency", str(concurrency), "--hostname", name]
+        return self._engine("worker", *celery("worker", *pool))
 
     def beat(self) -> Process:
-        return self._engine("beat", *CELERY, "beat", "--loglevel", "INFO", "--pidfile", "")
+        return self._engine("beat", *celery("beat", "--pidfile", ""))
 
     def engine(self, workers: int) -> list[Process]:
         """The usual engine: workers with two processes each and a beat, or the one embedded worker."""

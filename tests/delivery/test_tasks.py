@@ -90,6 +90,17 @@ def test_worker_that_cannot_reach_the_broker_goes_on_alone(caplog: pytest.LogCap
     assert "the broker cannot be reached" in caplog.text
 
 
+def test_worker_whose_channel_died_goes_on_alone(redis_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    with app.connection_for_write(redis_url) as connection_to_redis:
+        channel = connection_to_redis.channel()
+        producer = app.amqp.Producer(channel)
+        channel.close()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tick, "apply_async", partial(tick.apply_async, producer=producer))
+            wake_another()
+    assert "the broker cannot be reached" in caplog.text
+
+
 def run_worker_for_one_task(queue: str, environment: dict[str, str]) -> str:
     """A real Celery worker, told to stop after the first task of the queue; what it logged."""
     command = [sys.executable, "-m", "celery", "--app", "config", "worker", "--loglevel", "INFO"]

@@ -10,8 +10,8 @@ from tests.bench import people
 from tests.bench.lines import Line, line
 from tests.bench.sinks import Sink
 from tests.bench.verify import Wrong
-from tests.bench.world import PYTHON, World
-from tests.chaos.processes import ROOT
+from tests.bench.world import World
+from tests.chaos.processes import PYTHON, ROOT
 
 RECIPIENTS = 5_000
 LATENCY = 0.1

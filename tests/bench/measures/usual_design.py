@@ -12,13 +12,13 @@ from tests.bench.lines import Line, line
 from tests.bench.measures.smtp import PROCESSES, RECIPIENTS, Engine
 from tests.bench.sinks import Sink
 from tests.bench.verify import Wrong
-from tests.bench.world import PATIENCE, TEMPLATE, WORKER, World
-from tests.chaos.processes import wait_for
+from tests.bench.world import PATIENCE, QUIETLY, TEMPLATE, World
+from tests.chaos.processes import celery, wait_for
 
 # The control is slow: a tenth tells its rate.
 CONTROL_SHARE = 10
 TIMES = 8
-CONTROL = ("-m", "celery", "--app", "tests.bench.control.usual_design")
+CONTROL = "tests.bench.control.usual_design"
 # Django's templates know no assign, and neither these filters nor ranges: what they make costs it nothing.
 LIQUID_ONLY = re.compile(
     r"\{% *assign.*?%\}|\| *(?:round|times|plus|url_encode|upcase)(?:: *\d+)?", re.DOTALL
@@ -32,7 +32,8 @@ def measure(world: World) -> Iterator[Line]:
     engine = Engine(world, world.celery(PROCESSES))
     ours = [engine.rate() for _ in range(world.runs)]
     world.stop()
-    worker = world.start(*CONTROL, *WORKER, "--concurrency", str(PROCESSES), "--queues", "usual")
+    options = (*QUIETLY, "--concurrency", str(PROCESSES), "--queues", "usual")
+    worker = world.start(*celery("worker", *options, app=CONTROL))
     wait_for(lambda: app.control.ping(timeout=0.5), 60)
     theirs = [control(world) for _ in range(world.runs)]
     ratio = median(ours) / median(theirs)

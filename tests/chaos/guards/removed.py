@@ -41,12 +41,16 @@ def refuse_on_silence(smtp: ModuleType) -> None:
 
 
 def ring_once(celery: ModuleType) -> None:
-    """3: the bell rings when a worker starts, and a message that is lost is not rung again."""
+    """3: the bell rings when the first worker starts, and a message that is lost is not rung again."""
     from celery.signals import worker_ready
+    from django.conf import settings
 
     def ring(**_: object) -> None:
-        # The signal comes again with every new connection to the broker.
-        worker_ready.disconnect(ring)
+        # The signal comes again with every new connection to the broker and every process.
+        try:
+            (settings.DATA_DIR / "rung").touch(exist_ok=False)
+        except FileExistsError:
+            return
         celery.app.send_task("delivery.tasks.tick")
 
     worker_ready.connect(ring, weak=False)
