@@ -160,9 +160,6 @@ CELERY_BROKER_CONNECTION_TIMEOUT = 2
 # By default whoever wants to publish may wait for a free connection for ever.
 CELERY_BROKER_POOL_ACQUIRE_TIMEOUT = 2
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    # Seconds after which Redis gives an unacknowledged message to another worker. A task that takes
-    # longer runs twice at once, which is harmless here and no more than that.
-    "visibility_timeout": 600,
     # A Redis that has frozen must hold up nobody: by default each of these waits for ever.
     "socket_connect_timeout": 2,
     "socket_timeout": 4,
@@ -172,14 +169,14 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "health_check_interval": 5,
 }
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.2}
-# Acknowledged when done, and given back when the process running it was killed: every task may be
-# repeated. Either of the two alone loses the task.
-CELERY_TASK_ACKS_LATE = True
-CELERY_TASK_REJECT_ON_WORKER_LOST = True
+# Acknowledged before it runs, as by default: a task that dies with its process is rung for again in
+# seconds, while a worker that holds unacknowledged messages when Redis goes away may end (kombu 5.6).
+CELERY_TASK_ACKS_LATE = False
 # Seconds after which the process of a task is killed, as a last resort. A tick takes 20 and what the
 # slowest mail server may take; its rows are recovered like those of any worker that died.
 CELERY_TASK_TIME_LIMIT = 300
-# One message at a time: a doorbell that waits behind a long task should ring elsewhere.
+# A busy worker takes no message: a doorbell that waits behind a long task should ring elsewhere.
+CELERY_WORKER_DISABLE_PREFETCH = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 # What came of a task stands in the rows.
 CELERY_TASK_IGNORE_RESULT = True

@@ -19,8 +19,8 @@ BELL_SECONDS = 15
 def tick(rung_by: str = heartbeats.BEAT) -> dict[str, int]:
     """Send what is due; how many mails came to which end.
 
-    A worker that finds more than it can do at once wakes another, so that all of them are at work
-    soon. Without the broker nobody is woken, which costs time until the next beat and no mail.
+    A worker that has mail to hand over wakes another, so that all of them are at work soon, also after
+    some were killed. Without the broker nobody is woken, which costs time until the next beat and no mail.
     """
     if rung_by == heartbeats.BEAT:
         heartbeats.beat(heartbeats.BEAT, Heartbeat.Kind.SCHEDULER)

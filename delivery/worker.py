@@ -50,6 +50,8 @@ TURN_SECONDS = 3.0
 LONE_TURN_SECONDS = 10.0
 # Seconds for which the senders' limits are believed, once read.
 RULES_SECONDS = 5.0
+# Seconds between two calls for help by a worker that has mail to hand over.
+WAKE_EVERY = 5.0
 # Seconds that one doorbell is worth: a worker that is told to stop ends within them.
 TICK_SECONDS = 20.0
 
@@ -72,11 +74,14 @@ def process_name() -> str:
 class Worker:
     """One sender process. Use it as a context manager; `counts` says what it has done so far."""
 
-    def __init__(self, mended_at: float = float("-inf")) -> None:
+    def __init__(self, mended_at: float = float("-inf"), on_work: Callable[[], None] = lambda: None) -> None:
+        """`on_work` is called before mail is handed over, every five seconds at most, so that others help."""
         self.name = f"{process_name()}-{uuid.uuid4().hex[:6]}"
         self.counts: Counter[str] = Counter()
         # By this machine's monotonic clock.
         self.mended_at = mended_at
+        self._on_work = on_work
+        self._woke_at = float("-inf")
         self._lock: IO[str] | None = None
         self._hands: Hands | None = None
         self._limiter = limits.limiter()
@@ -116,27 +121,15 @@ class Worker:
         served = self._serve(due_lanes(campaigns, timezone.now()))
         return finish_done_campaigns() > 0 or imported or filled or served
 
-    def run_until_idle(
-        self,
-        stop: Callable[[], bool] = lambda: False,
-        seconds: float = 60.0,
-        on_work: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Take rounds until nothing is due, `stop` says so, or the time is over; waits for short limits.
-
-        `on_work` is called when there is more to do than the first round did.
-        """
+    def run_until_idle(self, stop: Callable[[], bool] = lambda: False, seconds: float = 60.0) -> None:
+        """Take rounds until nothing is due, `stop` says so, or the time is over; waits for short limits."""
         end = time.monotonic() + seconds
-        rounds = 0
         while not stop() and time.monotonic() < end:
             if self.run_once():
-                rounds += 1
-                if rounds == 2:
-                    on_work()
-            elif self._rest < POLL_EVERY:
-                time.sleep(self._rest)
-            else:
+                continue
+            if self._rest >= POLL_EVERY:
                 return
+            time.sleep(self._rest)
 
     def run_forever(self, wait: Callable[[float], bool]) -> None:
         """Take rounds until `wait(seconds)` says to stop; a database that is away is waited for."""
@@ -166,11 +159,17 @@ class Worker:
             rest = self._rest_of(lane, rules)
             if not rest:
                 self._show_life(f"sends campaign {lane.campaign.pk}")
+                self._wake_others()
                 self.counts += take_turn(lane, self._open_hands(), rules, seconds)
                 return True
             self._rest = min(self._rest, max(rest, WAIT_EVERY))
             lanes.remove(lane)
         return False
+
+    def _wake_others(self) -> None:
+        if time.monotonic() - self._woke_at > WAKE_EVERY:
+            self._woke_at = time.monotonic()
+            self._on_work()
 
     def _rest_of(self, lane: Lane, rules: limits.Rules) -> float:
         """Seconds until the lane's sender has room in its limits; 0: now."""
@@ -246,11 +245,11 @@ _mended_at = float("-inf")
 def tick(on_work: Callable[[], None] = lambda: None) -> Counter[str]:
     """Send what is due for a while, then return what became of the mails.
 
-    `on_work` is called when there is more than one round of work. Safe to run twice and in parallel.
+    `on_work` is that of Worker. Safe to run twice and in parallel.
     """
     global _mended_at  # noqa: PLW0603 - of this process: each tick has a worker of its own
-    with Worker(_mended_at) as worker:
-        worker.run_until_idle(seconds=TICK_SECONDS, on_work=on_work)
+    with Worker(_mended_at, on_work) as worker:
+        worker.run_until_idle(seconds=TICK_SECONDS)
         _mended_at = worker.mended_at
     # Nothing to do, until it is called again.
     heartbeats.beat(process_name(), Heartbeat.Kind.WORKER)

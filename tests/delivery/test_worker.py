@@ -331,17 +331,24 @@ def test_worker_with_nothing_to_do_asks_the_database_little(
             assert not worker.run_once()
 
 
-def test_worker_that_finds_more_than_a_turn_of_work_calls_for_others_once(
+def test_worker_calls_for_others_before_it_hands_mail_over_and_not_with_every_turn(
     active_campaign: MakeCampaign, mailbox: MailboxStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker_module, "TURN_SECONDS", 0)
     monkeypatch.setattr(worker_module, "LONE_TURN_SECONDS", 0)
     monkeypatch.setattr(handover, "FIRST_PORTION", 2)
     active_campaign(10)
-    calls: list[str] = []
-    with Worker() as worker:
-        worker.run_until_idle(on_work=lambda: calls.append("wake"))
-    assert calls == ["wake"]
+    sent: list[int] = []
+    with Worker(on_work=lambda: sent.append(mailbox.count())) as worker:
+        worker.run_until_idle()
+        worker.run_until_idle()
+    assert sent == [0]
+
+
+def test_worker_without_mail_to_hand_over_calls_nobody(active_campaign: MakeCampaign) -> None:
+    active_campaign(0)
+    with Worker(on_work=lambda: pytest.fail("called")) as worker:
+        worker.run_until_idle()
 
 
 def test_sender_can_be_used_again_after_its_server_was_away(
