@@ -170,7 +170,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.2}
 # Acknowledged before it runs, as by default: a task that dies with its process is rung for again in
-# seconds, while a worker that holds unacknowledged messages when Redis goes away may end (kombu 5.6).
+# seconds, while a worker that holds unacknowledged messages when Redis goes away may end (kombu 5.7).
 CELERY_TASK_ACKS_LATE = False
 # Seconds after which the process of a task is killed, as a last resort. A tick takes 20 and what the
 # slowest mail server may take; its rows are recovered like those of any worker that died.

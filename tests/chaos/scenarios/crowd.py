@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from tests.chaos import pages, people, watch
+from tests.chaos import faults, pages, people, watch
 from tests.chaos.oracle import Outcome
 from tests.chaos.world import World
 
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 WORKERS, BEATS = 8, 3
 # Seconds between two triple clicks; every fourth pause is longer than a worker may need to see it.
 CLICK_EVERY, LONG_PAUSE = 2.0, 8.0
-# Of all mails, so many leave in a second while people do, and hardly any when that is ahead of them.
-AHEAD, BEHIND = 1 / 2000, 1 / 25
-# When the last one leaves, others still wait for their mail.
-SOME_WAIT = 0.6
 
 
 def clicks(world: World, outcome: Outcome) -> None:
@@ -72,7 +68,7 @@ def leaving(world: World, outcome: Outcome) -> None:
     """A fifth of the recipients unsubscribe or complain while the campaign is on its way to them."""
     campaign = people.filled(world)
     watch.install(world)
-    world.sink.set(pace=world.dose.recipients * AHEAD)
+    faults.keep_pace(world, 0)
     world.site()
     world.send(campaign)
     leavers = people.some(world, world.dose.suppressions)
@@ -80,9 +76,7 @@ def leaving(world: World, outcome: Outcome) -> None:
     with ThreadPoolExecutor(len(doors)) as people_at_once:
         left = [people_at_once.submit(door, waiting) for door in doors]
         while not all(door.done() for door in left):
-            share = 1 - len(waiting) / len(leavers)
-            is_ahead = world.sink.accepted > share * world.dose.recipients * SOME_WAIT
-            world.sink.set(pace=world.dose.recipients * (AHEAD if is_ahead else BEHIND))
+            faults.keep_pace(world, 1 - len(waiting) / len(leavers))
             time.sleep(0.1)
     for door in left:
         door.result()

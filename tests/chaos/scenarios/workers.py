@@ -24,14 +24,14 @@ LEASE, MENDED = 15, 20
 def kills(world: World, outcome: Outcome) -> None:
     """SIGKILL of workers and pool processes, again and again, while they have mail in hand."""
     campaign = people.filled(world)
-    # Accepted and not yet answered: the moment that a kill must not turn into a second mail.
-    world.sink.set(latency=0.02, pace=world.dose.recipients / world.dose.kills / 2)
+    # Many are accepted and not yet answered: the moment that a kill must not turn into a second mail.
+    faults.keep_pace(world, 0)
     workers = world.send(campaign, workers=world.dose.crew)
-    # The one embedded worker takes seconds to start: most of a storm would meet nobody.
+    # The one embedded worker takes seconds to start.
     storm = world.dose.kills // 4 if world.embedded else world.dose.kills
     faults.kill_storm(world, workers, outcome, storm)
     outcome.recovered_s = world.resumes()
-    world.sink.set(pace=0, latency=0)
+    world.sink.set(pace=0)
     world.drain()
 
 
