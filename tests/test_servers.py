@@ -55,6 +55,7 @@ def test_nothing_is_left_however_it_ends(
         assert redis_answers(redis_url)
         if ending:
             process.send_signal(ending)
+            process.wait(timeout=60)
         # Closes the command's input, and reads until the keeper, who has the same output, has ended.
         process.communicate()
 
