@@ -28,6 +28,17 @@ class Event(models.Model):
         LINK = "link", "Link in the mail"
         ONE_CLICK = "one_click", "Mail program's unsubscribe button"
         PROVIDER = "provider", "Report of the provider"
+        TRACKER = "tracker", "Pixel or link of ours"
+        SIMULATED = "simulated", "Made up for the sample"
+
+    class Verdict(models.TextChoices):
+        """Who opened or clicked, as far as can be told."""
+
+        PERSON = "person", "A person"
+        APPLE = "apple", "Apple Mail privacy"
+        PROXY = "proxy", "Image proxy"
+        SCANNER = "scanner", "Security scanner"
+        PREFETCH = "prefetch", "Prefetch"
 
     workspace = models.ForeignKey(
         Workspace, models.PROTECT, related_name="+", db_constraint=False, db_index=False
@@ -39,6 +50,13 @@ class Event(models.Model):
     # Equal for the same fact however often it is reported: source, ledger row, type and its own id.
     key = models.CharField(max_length=120, unique=True)
     detail = models.TextField(blank=True, help_text="In the provider's own words.")
+    # Of a click: which of the content's links, from 1.
+    link = models.PositiveSmallIntegerField(null=True)
+    # Of opens and clicks: what delivery.verdicts judged, by what, and what it judged by.
+    verdict = models.CharField(max_length=8, choices=Verdict, db_default="", blank=True)
+    verdict_reason = models.CharField(max_length=20, db_default="", blank=True)
+    user_agent = models.CharField(max_length=255, db_default="", blank=True)
+    ip = models.GenericIPAddressField(null=True)
     at = models.DateTimeField(help_text="When it happened, as the source says.")
     received_at = models.DateTimeField(db_default=models.functions.Now())
     applied_at = models.DateTimeField(null=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tests.bench.lines import Line
 from tests.bench.measures import (
     activation,
+    guarantees,
     http,
     idle,
     imports,
@@ -16,6 +17,7 @@ from tests.bench.measures import (
     smtp,
     smtp_two_sinks,
     sqlite,
+    stages,
     usual_design,
 )
 from tests.bench.world import World
@@ -37,6 +39,8 @@ MEASURES = {
     "million": Measure(million.measure),
     "usual_design": Measure(usual_design.measure),
     "sqlite": Measure(sqlite.measure, ()),
+    "stages": Measure(stages.measure),
+    "guarantees": Measure(guarantees.measure),
     "http": Measure(http.measure),
     "activation": Measure(activation.measure, ("postgres",)),
     "segments": Measure(segments.measure, ("postgres",)),
