@@ -92,9 +92,9 @@ def pause(campaign: Campaign, actor: User | None = None, reason: str = "") -> No
     _move(campaign, "pause", actor, reason, result=reason)
 
 
-def resume(campaign: Campaign, actor: User | None = None) -> None:
+def resume(campaign: Campaign, actor: User | None = None, reason: str = "") -> None:
     """Go on with exactly those who have not been reached."""
-    _move(campaign, "resume", actor, "", result="")
+    _move(campaign, "resume", actor, reason, result="")
 
 
 def complete(campaign: Campaign, actor: User | None = None, result: str = "") -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
-from campaigns.models import Sender
+from campaigns.models import Grant, Sender
+from campaigns.oauth import provider_of
 
 
 def reinstate(sender: Sender) -> bool:
@@ -15,6 +16,34 @@ def reinstate(sender: Sender) -> bool:
     )
     sender.refresh_from_db(fields=["state", "last_error"])
     return bool(mended)
+
+
+def await_connection(sender: Sender) -> bool:
+    """Let the state say whether the sender's mailbox is connected, after its settings have changed.
+
+    One that is not, or not as the From address, cannot be used until it is; a sender that needs no
+    connection any more may be tried, and what its mailbox's owner had allowed is forgotten. Commits;
+    may be repeated. True when it waits for a connection.
+    """
+    provider = provider_of(sender)
+    grant = Grant.objects.filter(pk=sender.pk).first()
+    rows = Sender.objects.filter(pk=sender.pk)
+    if provider is None:
+        Grant.objects.filter(pk=sender.pk).delete()
+        rows.filter(state=Sender.State.RECONNECT).update(state=Sender.State.UNVERIFIED, last_error="")
+    elif grant is None or (grant.provider, grant.account.lower()) != (
+        provider.name,
+        sender.from_email.lower(),
+    ):
+        rows.update(state=Sender.State.RECONNECT, last_error=_not_connected(sender, grant))
+    sender.refresh_from_db(fields=["state", "last_error"])
+    return sender.state == Sender.State.RECONNECT
+
+
+def _not_connected(sender: Sender, grant: Grant | None) -> str:
+    if grant is None:
+        return f"The mailbox {sender.from_email} is not connected yet."
+    return f"The connected mailbox is {grant.account}, but mails are to come from {sender.from_email}."
 
 
 def is_loopback(host: str) -> bool:

@@ -149,6 +149,35 @@ MAILBOX_HOST = "127.0.0.1"
 MAILBOX_PORT = env.int("MAILBOX_PORT", 2525)
 MAILBOX_PATH = DATA_DIR / "mailbox.sqlite3"
 
+# --- Mailboxes that are connected by consent (campaigns/oauth.py) --------------------------------
+
+# As which application this installation is registered there; empty: such mailboxes cannot be connected.
+GOOGLE_CLIENT_ID = env.str("GOOGLE_CLIENT_ID", "")
+GOOGLE_CLIENT_SECRET = env.str("GOOGLE_CLIENT_SECRET", "")
+MICROSOFT_CLIENT_ID = env.str("MICROSOFT_CLIENT_ID", "")
+MICROSOFT_CLIENT_SECRET = env.str("MICROSOFT_CLIENT_SECRET", "")
+# Whether people are also asked to let Drumbeat look into their mailbox for a mail in doubt. Google wants
+# a yearly security audit from applications that ask for this, unless they stay inside one Workspace.
+GOOGLE_LOOK_UP = env.bool("GOOGLE_LOOK_UP", False)
+MICROSOFT_LOOK_UP = env.bool("MICROSOFT_LOOK_UP", True)
+# "common" lets everybody in, "organizations" no private accounts, a tenant's id its own people only.
+MICROSOFT_TENANT = env.str("MICROSOFT_TENANT", "common")
+# Where they are; to be changed by those behind a gateway, in a national cloud, or in a test.
+GOOGLE_AUTHORIZE_URL = env.str("GOOGLE_AUTHORIZE_URL", "https://accounts.google.com/o/oauth2/v2/auth")
+GOOGLE_TOKEN_URL = env.str("GOOGLE_TOKEN_URL", "https://oauth2.googleapis.com/token")
+GOOGLE_REVOKE_URL = env.str("GOOGLE_REVOKE_URL", "https://oauth2.googleapis.com/revoke")
+GOOGLE_ACCOUNT_URL = env.str("GOOGLE_ACCOUNT_URL", "https://openidconnect.googleapis.com/v1/userinfo")
+GOOGLE_API_URL = env.str("GOOGLE_API_URL", "https://gmail.googleapis.com")
+_authority = f"https://login.microsoftonline.com/{MICROSOFT_TENANT}/oauth2/v2.0"
+MICROSOFT_AUTHORIZE_URL = env.str("MICROSOFT_AUTHORIZE_URL", f"{_authority}/authorize")
+MICROSOFT_TOKEN_URL = env.str("MICROSOFT_TOKEN_URL", f"{_authority}/token")
+# Microsoft has no call that takes a permission back.
+MICROSOFT_REVOKE_URL = ""
+MICROSOFT_API_URL = env.str("MICROSOFT_API_URL", "https://graph.microsoft.com/v1.0")
+MICROSOFT_ACCOUNT_URL = env.str(
+    "MICROSOFT_ACCOUNT_URL", f"{MICROSOFT_API_URL}/me?$select=mail,userPrincipalName"
+)
+
 # --- Celery, for the distributed mode (config/celery.py) ---------------------------------------
 
 REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")

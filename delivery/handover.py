@@ -278,6 +278,8 @@ def _way_out(sender: Sender) -> tuple[object, ...]:
     """The settings that a transport is made from."""
     return (
         sender.transport,
+        # Whose mailbox it is; and by its domain we greet.
+        sender.from_email,
         sender.host,
         sender.port,
         sender.security,

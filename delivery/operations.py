@@ -161,7 +161,9 @@ def senders(waiting: Sequence[Queue]) -> list[SenderLine]:
     running = CampaignSender.objects.filter(
         campaign__status__in=[Campaign.Status.ACTIVE, Campaign.Status.PAUSED]
     )
-    in_trouble = Q(pk__in=circuits) | Q(state=Sender.State.STOPPED, pk__in=running.values("sender"))
+    in_trouble = Q(pk__in=circuits) | Q(
+        state__in=[Sender.State.STOPPED, Sender.State.RECONNECT], pk__in=running.values("sender")
+    )
     found = Sender.objects.filter(Q(pk__in=by_sender) | in_trouble).select_related("workspace")
     lines = [SenderLine(sender, circuits.get(sender.pk), by_sender[sender.pk]) for sender in found]
     return sorted(lines, key=lambda line: -line.due.count)

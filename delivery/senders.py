@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from django.db.models import QuerySet
 
@@ -12,10 +13,15 @@ from campaigns.models import Campaign, CampaignSender, Sender
 from delivery import transports
 from delivery.models import SendLog
 
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
 logger = logging.getLogger(__name__)
 
 # Rows moved to another sender in one statement.
 CHUNK = 10_000
+# How the reason begins for which a campaign is paused until a mailbox is connected again.
+AWAITS = "A mailbox needs reconnecting"
 
 
 def stop(sender: Sender, error: str) -> None:
@@ -30,6 +36,11 @@ def stop(sender: Sender, error: str) -> None:
     )
     if stopped:
         logger.error("sender stopped: %s", error, extra={"sender": sender.pk})
+    relieve(sender)
+
+
+def relieve(sender: Sender) -> None:
+    """Give what waits for a sender that cannot be used to others; may be repeated."""
     for campaign in Campaign.objects.active().filter(sender_shares__sender=sender):
         _move_or_pause(campaign, sender)
 
@@ -43,18 +54,41 @@ def relieve_stopped() -> None:
             _move_or_pause(share.campaign, share.sender)
 
 
+def resume_waiting(sender: Sender, actor: User | None) -> int:
+    """Resume the campaigns that Drumbeat has paused until a mailbox of theirs is connected; how many.
+
+    Those that somebody has paused, or that wait for something else, stay paused. May be repeated.
+    """
+    resumed = 0
+    for campaign in Campaign.objects.filter(status=Campaign.Status.PAUSED, sender_shares__sender=sender):
+        last = campaign.transitions.exclude(action="note").last()
+        if last is None or last.actor_id is not None or not last.reason.startswith(AWAITS):
+            continue
+        # Somebody may have resumed or ended it meanwhile.
+        with suppress(lifecycle.InvalidTransition):
+            lifecycle.resume(campaign, actor, f"The mailbox of “{sender}” was connected.")
+            resumed += 1
+    return resumed
+
+
 def _waiting(campaign: Campaign, sender: Sender) -> QuerySet[SendLog]:
     return SendLog.objects.filter(campaign=campaign, sender=sender, status=SendLog.Status.QUEUED)
 
 
 def _move_or_pause(campaign: Campaign, sender: Sender) -> None:
+    sender.refresh_from_db()
+    if sender.is_usable:
+        # Somebody has mended it meanwhile; moving its rows to itself would never end.
+        return
     others = CampaignSender.objects.filter(campaign=campaign, sender__state__in=Sender.USABLE)
     other = others.order_by("-weight", "id").first()
     if other is not None:
         _move(campaign, sender, other.sender_id)
         return
-    sender.refresh_from_db()
-    reason = f"The sender “{sender}” was stopped: {sender.last_error} Mend the sender, then resume."
+    if sender.state == Sender.State.RECONNECT:
+        reason = f"{AWAITS}, that of “{sender}”; then the campaign goes on by itself. {sender.last_error}"
+    else:
+        reason = f"The sender “{sender}” was stopped: {sender.last_error} Mend the sender, then resume."
     # Somebody may have paused or ended it meanwhile.
     with suppress(lifecycle.InvalidTransition):
         lifecycle.pause(campaign, reason=reason)
@@ -80,6 +114,7 @@ def verify(sender: Sender) -> str | None:
     rows = Sender.objects.filter(pk=sender.pk)
     if problem is None:
         rows.update(state=Sender.State.READY, last_error="")
+        resume_waiting(sender, None)
     else:
         rows.update(last_error=problem)
         rows.filter(state=Sender.State.READY).update(state=Sender.State.UNVERIFIED)

@@ -5,7 +5,19 @@ from __future__ import annotations
 from django.urls import path
 
 from delivery import public
-from delivery.views import health, limits, mailbox, operations, progress, send, senders, testing, unknown, why
+from delivery.views import (
+    connecting,
+    health,
+    limits,
+    mailbox,
+    operations,
+    progress,
+    send,
+    senders,
+    testing,
+    unknown,
+    why,
+)
 
 app_name = "delivery"
 
@@ -21,6 +33,11 @@ urlpatterns = [
     path("campaigns/<int:pk>/unknown/", unknown.campaign, name="unknown"),
     path("customers/<int:pk>/mails/", why.customer, name="customer_mails"),
     path("senders/<int:pk>/verify/", senders.verify, name="sender_verify"),
+    path("senders/<int:pk>/mailbox/", connecting.panel, name="sender_mailbox"),
+    path("senders/<int:pk>/connect/", connecting.connect, name="sender_connect"),
+    path("senders/<int:pk>/disconnect/", connecting.disconnect, name="sender_disconnect"),
+    # The same as campaigns.oauth.CALLBACK_PATH, which is registered with the providers.
+    path("mailboxes/callback/", connecting.callback, name="mailbox_callback"),
     path("senders/<int:pk>/limits/", limits.in_use, name="sender_limits"),
     path("senders/warm-up-curve/", limits.warm_up_curve, name="warm_up_curve"),
     path("operations/", operations.page, name="operations"),

@@ -26,7 +26,7 @@ from django.utils import timezone
 from audience import imports
 from campaigns import lifecycle, schedule
 from campaigns.models import Campaign
-from delivery import feedback, heartbeats, limits, senders, sql, sweep, warm_up
+from delivery import doubts, feedback, heartbeats, limits, senders, sql, sweep, warm_up
 from delivery.fill import fill_page
 from delivery.finish import finish_done_campaigns
 from delivery.handover import Hands, take_turn
@@ -211,6 +211,7 @@ class Worker:
         sweep.expire_leases()
         sweep.cancel_rows_of_ended_campaigns()
         senders.relieve_stopped()
+        doubts.look_up()
         feedback.apply_left_over()
         warm_up.advance()
         heartbeats.forget_old()

@@ -9,6 +9,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django.shortcuts import redirect
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget
 
@@ -83,6 +84,7 @@ class SenderAdmin(WorkspaceAdmin):
         label={
             Sender.State.READY: "success",
             Sender.State.UNVERIFIED: "info",
+            Sender.State.RECONNECT: "warning",
             Sender.State.STOPPED: "danger",
         },
     )
@@ -122,6 +124,14 @@ class SenderAdmin(WorkspaceAdmin):
             messages.info(
                 request, "The sender had been stopped; now it is tried again. Resume its campaigns."
             )
+        if senders.await_connection(obj):
+            messages.info(request, "Nothing can be sent before the mailbox is connected. Connect it below.")
+
+    def response_add(self, request: HttpRequest, obj: Sender, post_url_continue: str | None = None) -> Any:
+        """What is saved but not connected yet is not done: stay with it."""
+        if obj.state == Sender.State.RECONNECT and "_addanother" not in request.POST:
+            return redirect("admin:campaigns_sender_change", obj.pk)
+        return super().response_add(request, obj, post_url_continue)
 
     def _seal(self, obj: Sender, form: SenderForm) -> list[str]:
         """Encrypt what was entered and is secret; return the columns that it went into."""

@@ -2,6 +2,7 @@
 
 from campaigns.models.template import Content, Template
 from campaigns.models.sender import Sender
+from campaigns.models.grant import Grant
 from campaigns.models.limits import SenderLimit, WarmUp
 from campaigns.models.flow import Flow
 from campaigns.models.campaign import Campaign, CampaignSender, CampaignTransition
@@ -12,6 +13,7 @@ __all__ = [
     "CampaignTransition",
     "Content",
     "Flow",
+    "Grant",
     "Sender",
     "SenderLimit",
     "Template",

@@ -35,6 +35,8 @@ class Sender(WorkspaceModel):
         MAILBOX = "mailbox", "Local mailbox (nothing leaves this machine)"
         SMTP = "smtp", "SMTP server"
         ESP = "esp", "E-mail service"
+        GMAIL = "gmail", "Gmail or Google Workspace mailbox"
+        MICROSOFT = "microsoft", "Microsoft 365 mailbox"
 
     class Security(models.TextChoices):
         STARTTLS = "starttls", "STARTTLS (port 587)"
@@ -44,6 +46,7 @@ class Sender(WorkspaceModel):
     class State(models.TextChoices):
         UNVERIFIED = "unverified", "Not tested yet"
         READY = "ready", "Ready"
+        RECONNECT = "reconnect", "Needs reconnecting"
         STOPPED = "stopped", "Stopped"
 
     USABLE = (State.UNVERIFIED, State.READY)

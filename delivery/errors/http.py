@@ -134,6 +134,12 @@ def refused(status: str, response: object, esp: str, recipient: str) -> Problem:
     return Problem(verdict, _described(verdict, reply, words))
 
 
+def own_words(response: requests.Response) -> str:
+    """What a service said, after its status code."""
+    reply = Reply(response.status_code, response.text[:BODY_LENGTH])
+    return f"{reply.status} {_words(reply)}".strip()
+
+
 def seconds(retry_after: str) -> float | None:
     """The wait that a Retry-After header asks for: seconds or a date (RFC 9110, 10.2.3); None for neither."""
     try:

@@ -1,9 +1,10 @@
 """Each message out once, and what comes back about it."""
 
 from delivery.models.sendlog import SendLog
+from delivery.models.look_up import LookUp
 from delivery.models.progress import Progress
 from delivery.models.event import Event
 from delivery.models.sender_state import Circuit, SenderDay
 from delivery.models.heartbeat import Heartbeat
 
-__all__ = ["Circuit", "Event", "Heartbeat", "Progress", "SendLog", "SenderDay"]
+__all__ = ["Circuit", "Event", "Heartbeat", "LookUp", "Progress", "SendLog", "SenderDay"]

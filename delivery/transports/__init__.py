@@ -8,12 +8,20 @@ from django.core.exceptions import ImproperlyConfigured
 
 from campaigns.credentials import CredentialsUnreadable
 from campaigns.models import Sender
+from campaigns.oauth import OAuthProvider, provider_of
 from campaigns.senders import is_loopback
-from delivery.transports import smtp
+from delivery.transports import mailboxes, smtp
 from delivery.transports.base import Transport
 from delivery.transports.esp import EspTransport, service_of
+from delivery.transports.gmail import GmailBackend
+from delivery.transports.microsoft import MicrosoftBackend
 
-__all__ = ["SenderUnusable", "check", "transport_for"]
+__all__ = ["SenderUnusable", "backend_for", "check", "transport_for"]
+
+MAILBOX_BACKENDS: dict[str, type[mailboxes.MailboxBackend]] = {
+    Sender.Transport.GMAIL: GmailBackend,
+    Sender.Transport.MICROSOFT: MicrosoftBackend,
+}
 
 
 class SenderUnusable(Exception):
@@ -22,6 +30,9 @@ class SenderUnusable(Exception):
 
 def transport_for(sender: Sender) -> Transport:
     """The transport of a sender, not connected yet. Raises SenderUnusable; touches no network."""
+    if provider := provider_of(sender):
+        _ensure_ready(sender, provider)
+        return mailboxes.MailboxTransport(sender, provider, MAILBOX_BACKENDS[provider.name])
     match sender.transport:
         case Sender.Transport.MAILBOX:
             return smtp.SmtpTransport(_mailbox(), settings.SMTP_CONNECTIONS)
@@ -38,6 +49,9 @@ def check(sender: Sender) -> str | None:
     asked, since none says what a key may do but by sending: its settings are only looked through.
     """
     try:
+        if provider := provider_of(sender):
+            _ensure_ready(sender, provider)
+            return mailboxes.check(sender, provider, MAILBOX_BACKENDS[provider.name]) or None
         match sender.transport:
             case Sender.Transport.MAILBOX:
                 problem = smtp.check(_mailbox())
@@ -49,6 +63,17 @@ def check(sender: Sender) -> str | None:
     except SenderUnusable as error:
         return str(error)
     return str(problem) if problem else None
+
+
+def backend_for(sender: Sender, provider: OAuthProvider) -> mailboxes.MailboxBackend:
+    """A session with the sender's mailbox, not opened yet. Raises SenderUnusable."""
+    _ensure_ready(sender, provider)
+    return MAILBOX_BACKENDS[provider.name](provider)
+
+
+def _ensure_ready(sender: Sender, provider: OAuthProvider) -> None:
+    if problem := mailboxes.why_not_ready(sender, provider):
+        raise SenderUnusable(problem)
 
 
 def _mailbox() -> smtp.Server:

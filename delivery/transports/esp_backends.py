@@ -5,7 +5,6 @@ from __future__ import annotations
 import email
 import email.message
 import email.policy
-import os
 import uuid
 from collections.abc import Mapping
 from functools import cache
@@ -14,13 +13,9 @@ from typing import Any
 import requests
 from anymail.message import AnymailMessage
 from django.utils.module_loading import import_string
-from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError, NewConnectionError
 
 from campaigns.esps import Esp
+from delivery import sessions
 from delivery.transports import esp_parts
 from delivery.transports.base import Mail
 
@@ -143,14 +138,7 @@ class _Session:
 
     def create_session(self) -> requests.Session:
         session: requests.Session = super().create_session()  # type: ignore[misc]
-        # It also keeps ~/.netrc from replacing the service's own authorisation.
-        session.trust_env = False
-        session.proxies.update(get_environ_proxies(self.api_url))
-        session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
-        # A redirect would take the key to another server, and 307 the mail a second time.
-        session.max_redirects = 0
-        session.mount("https://", _Adapter())
-        session.mount("http://", _Adapter())
+        sessions.prepare(session, self.api_url)
         return session
 
     def build_message_payload(self, message: Message, defaults: Any) -> Any:
@@ -158,44 +146,3 @@ class _Session:
         if message.http_headers:
             payload.headers.update(message.http_headers)
         return payload
-
-
-class _SureToConnect:
-    """Says of every failure before the connection stands, TLS included, that it was one."""
-
-    def connect(self) -> None:
-        try:
-            super().connect()  # type: ignore[misc]
-        except NewConnectionError:
-            raise
-        except (OSError, HTTPError) as error:
-            raise NewConnectionError(self, str(error)) from error  # type: ignore[arg-type]
-
-
-class _Http(_SureToConnect, HTTPConnection):
-    pass
-
-
-class _Https(_SureToConnect, HTTPSConnection):
-    pass
-
-
-class _HttpPool(HTTPConnectionPool):
-    ConnectionCls = _Http
-
-
-class _HttpsPool(HTTPSConnectionPool):
-    ConnectionCls = _Https
-
-
-class _Adapter(HTTPAdapter):
-    """Makes connections that say whether they ever stood."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
-        return manager

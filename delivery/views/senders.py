@@ -10,6 +10,7 @@ from django.views.decorators.http import require_POST
 
 from audience import access
 from campaigns.models import Sender
+from campaigns.oauth import provider_of
 from delivery import senders, transports
 from delivery.views.frame import staff_page
 
@@ -26,8 +27,15 @@ def verify(request: HttpRequest, pk: int) -> HttpResponse:
     elif problem := senders.verify(sender):
         messages.error(request, f"The test failed. {problem}")
     else:
-        messages.success(request, "The mail server answered and took the log-in. The sender is ready.")
+        messages.success(request, f"{_who_answered(sender)} The sender is ready.")
     return redirect("admin:campaigns_sender_change", sender.pk)
+
+
+def _who_answered(sender: Sender) -> str:
+    provider = provider_of(sender)
+    if provider is None:
+        return "The mail server answered and took the log-in."
+    return f"{provider.label} answered and knows the mailbox."
 
 
 def _check(request: HttpRequest, sender: Sender) -> None:

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django import Settings
 
 from audience.models import Membership
+from campaigns import readiness
 from campaigns.esps import ESPS
-from campaigns.models import Sender
-from tests.factories import MembershipFactory, SenderFactory
+from campaigns.models import Grant, Sender
+from tests.factories import CampaignFactory, MembershipFactory, SenderFactory
 
 pytestmark = pytest.mark.django_db
 ADD = "admin:campaigns_sender_add"
@@ -186,3 +188,69 @@ def test_what_is_wrong_with_a_sender_stands_above_its_form(
     page = staff.get(reverse("admin:campaigns_sender_change", args=[sender.pk])).text
     assert says in page
     assert page.index("The service refused the key.") < page.index('name="from_email"')
+
+
+# --- Mailboxes that are connected --------------------------------------------------------------------
+
+
+def mailbox_form(transport: str, **entered: Any) -> dict[str, Any]:
+    return form("", transport=transport, from_email="ada@gmail.com", **entered)
+
+
+def of_ada() -> Sender:
+    """A sender whose mailbox is connected."""
+    sender: Sender = SenderFactory(
+        name="News", from_name="", transport="gmail", from_email="ada@gmail.com", state=Sender.State.READY
+    )
+    grant = Grant(sender=sender, provider="gmail", account="ada@gmail.com", expires_at=timezone.now())
+    grant.set_tokens({"access": "s3cr3t-a", "refresh": "s3cr3t-r"})
+    grant.save(force_insert=True)
+    return sender
+
+
+@pytest.mark.parametrize("transport", ["gmail", "microsoft"])
+def test_a_new_mailbox_cannot_be_used_before_it_is_connected(staff: Client, transport: str) -> None:
+    page = staff.post(reverse(ADD), mailbox_form(transport), follow=True)
+    sender = Sender.objects.get()
+    assert (sender.state, sender.is_usable) == (Sender.State.RECONNECT, False)
+    # It stays with the sender, where the button is.
+    assert page.redirect_chain[-1][0] == reverse("admin:campaigns_sender_change", args=[sender.pk])
+    assert "This mailbox has to be connected." in page.text
+    assert f"/senders/{sender.pk}/mailbox/" in page.text
+    [problem] = readiness._sender_problems(CampaignFactory(senders=[sender]))
+    assert "is not connected yet" in problem
+
+
+def test_an_address_that_is_not_the_connected_mailboxs_needs_connecting(staff: Client) -> None:
+    sender = of_ada()
+    assert change(staff, sender, mailbox_form("gmail", from_name="Ada")) == ""
+    assert (sender.state, sender.from_name) == (Sender.State.READY, "Ada")
+    assert change(staff, sender, mailbox_form("gmail") | {"from_email": "bob@gmail.com"}) == ""
+    assert sender.state == Sender.State.RECONNECT
+    assert "The connected mailbox is ada@gmail.com" in sender.last_error
+
+
+def test_another_provider_needs_connecting(staff: Client) -> None:
+    sender = of_ada()
+    assert change(staff, sender, mailbox_form("microsoft")) == ""
+    assert sender.state == Sender.State.RECONNECT
+
+
+def test_a_sender_that_needs_no_connection_any_more_may_be_tried(staff: Client) -> None:
+    sender = of_ada()
+    Sender.objects.update(state=Sender.State.RECONNECT, last_error="The consent is over.")
+    assert change(staff, sender, form("") | {"transport": "mailbox"}) == ""
+    assert (sender.state, sender.last_error) == (Sender.State.UNVERIFIED, "")
+    assert not Grant.objects.exists()
+
+
+def test_no_token_is_shown_to_anybody(staff: Client) -> None:
+    sender = of_ada()
+    pages = [
+        reverse("admin:campaigns_sender_change", args=[sender.pk]),
+        reverse("admin:campaigns_sender_history", args=[sender.pk]),
+        f"/senders/{sender.pk}/mailbox/",
+    ]
+    for page in pages:
+        assert "s3cr3t" not in staff.get(page).text
+    assert "s3cr3t" not in Grant.objects.get().sealed_tokens

@@ -15,7 +15,7 @@ from pytest_django import Settings
 from campaigns.esps import ESPS
 from campaigns.models import Sender
 from delivery.errors.base import ERROR_LENGTH, Verdict
-from delivery.transports import SenderUnusable, check, esp, transport_for
+from delivery.transports import SenderUnusable, calls, check, transport_for
 from delivery.transports.base import Mail
 from delivery.transports.esp import EspTransport, Service
 from tests.delivery.services import (
@@ -180,7 +180,7 @@ def test_a_connection_is_kept_from_mail_to_mail_and_from_call_to_call() -> None:
 
 
 def test_a_connection_that_was_silent_for_long_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(esp, "IDLE_SECONDS", -1)
+    monkeypatch.setattr(calls, "IDLE_SECONDS", -1)
     with HttpStub() as stub:
         assert verdicts(deliver(transport(stub, connections=1), mails(2))) == [OK, OK]
         assert stub.connections == 2
@@ -199,7 +199,7 @@ def test_answers_to_an_abandoned_delivery_belong_to_no_other() -> None:
 def test_when_every_mail_is_refused_without_a_reason_it_is_the_sender(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(esp, "REFUSALS_IN_A_ROW", 3)
+    monkeypatch.setattr(calls, "REFUSALS_IN_A_ROW", 3)
     refusal = Response(400, {"message": "No."})
     with HttpStub([refusal, refusal, None, *[refusal] * 9]) as stub:
         answers = deliver(transport(stub, connections=1), mails(12))
