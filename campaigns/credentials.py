@@ -19,12 +19,11 @@ class CredentialsUnreadable(Exception):
 
 
 def _cipher() -> MultiFernet:
-    return MultiFernet(
-        [
-            Fernet(base64.urlsafe_b64encode(hashlib.sha256(key.encode()).digest()))
-            for key in settings.CREDENTIAL_KEYS
-        ]
-    )
+    return MultiFernet([_of_key(key) for key in settings.CREDENTIAL_KEYS])
+
+
+def _of_key(key: str) -> Fernet:
+    return Fernet(base64.urlsafe_b64encode(hashlib.sha256(key.encode()).digest()))
 
 
 def encrypt(secret: str) -> str:
@@ -41,6 +40,20 @@ def decrypt(stored: str) -> str:
         return _cipher().decrypt(stored.encode()).decode() if stored else ""
     except InvalidToken as error:
         raise CredentialsUnreadable from error
+
+
+def is_current(stored: str) -> bool:
+    """Whether a stored value was written with the first of CREDENTIAL_KEYS."""
+    try:
+        _of_key(settings.CREDENTIAL_KEYS[0]).decrypt(stored.encode())
+    except InvalidToken:
+        return False
+    return True
+
+
+def rotated(stored: str) -> str:
+    """The same secret under the first of CREDENTIAL_KEYS. Raises CredentialsUnreadable."""
+    return encrypt(decrypt(stored))
 
 
 def seal(secrets: Mapping[str, str]) -> str:

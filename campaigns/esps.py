@@ -44,6 +44,12 @@ class Esp:
     # Where it wants a key by which it knows a repeated call.
     idempotency_http_header: str = ""
     idempotency_mail_header: str = ""
+    # For so many seconds it knows the key; less than it promises.
+    idempotency_seconds: int = 0
+    # Megabytes that it takes in one mail, attachments encoded.
+    mail_limit: int = 25
+    # It takes images that a mail shows from within itself.
+    inline_images: bool = True
 
     @property
     def secrets(self) -> frozenset[str]:
@@ -73,7 +79,16 @@ ESPS: dict[str, Esp] = {
             note="The key needs the permission ses:SendEmail.",
             one_client=True,
         ),
-        Esp("brevo", "Brevo", (API_KEY,), idempotency_mail_header="idempotencyKey"),
+        Esp(
+            "brevo",
+            "Brevo",
+            (API_KEY,),
+            idempotency_mail_header="idempotencyKey",
+            # Its pages say 15 minutes in one place and 30 in another.
+            idempotency_seconds=10 * 60,
+            mail_limit=20,
+            inline_images=False,
+        ),
         Esp(
             "mailersend",
             "MailerSend",
@@ -102,6 +117,7 @@ ESPS: dict[str, Esp] = {
             "Mailjet",
             (Credential("api_key", "API key", secret=False), Credential("secret_key", "Secret key")),
             refuses=frozenset({"list-id"}),
+            mail_limit=15,
         ),
         Esp(
             "mailtrap",
@@ -116,6 +132,7 @@ ESPS: dict[str, Esp] = {
                     help="Only for tests: mails stay in the sandbox.",
                 ),
             ),
+            mail_limit=10,
         ),
         Esp("mandrill", "Mandrill (Mailchimp Transactional)", (API_KEY,)),
         Esp(
@@ -125,6 +142,8 @@ ESPS: dict[str, Esp] = {
             api_url_help="The address of your Postal server.",
             needs_api_url=True,
             metadata=False,
+            mail_limit=14,
+            inline_images=False,
         ),
         Esp(
             "postmark",
@@ -139,8 +158,16 @@ ESPS: dict[str, Esp] = {
                     help="The ID of a broadcast stream, which Postmark wants for campaigns.",
                 ),
             ),
+            mail_limit=10,
         ),
-        Esp("resend", "Resend", (API_KEY,), idempotency_http_header="Idempotency-Key"),
+        Esp(
+            "resend",
+            "Resend",
+            (API_KEY,),
+            idempotency_http_header="Idempotency-Key",
+            # It says 24 hours.
+            idempotency_seconds=20 * 3600,
+        ),
         Esp(
             "scaleway",
             "Scaleway",
@@ -149,6 +176,8 @@ ESPS: dict[str, Esp] = {
                 Credential("project_id", "Project ID", secret=False),
                 Credential("region", "Region", secret=False, required=False, help="Empty: fr-par."),
             ),
+            mail_limit=2,
+            inline_images=False,
         ),
         Esp(
             "sparkpost",
@@ -159,6 +188,7 @@ ESPS: dict[str, Esp] = {
                     "subaccount", "Subaccount ID", secret=False, required=False, help="If you use one."
                 ),
             ),
+            mail_limit=20,
             api_url_help="In the EU: https://api.eu.sparkpost.com/api/v1",
         ),
         Esp(
@@ -167,6 +197,7 @@ ESPS: dict[str, Esp] = {
             (API_KEY,),
             api_url_help="Such as https://go1.unisender.ru/en/transactional/api/v1",
             needs_api_url=True,
+            mail_limit=10,
         ),
     )
 }

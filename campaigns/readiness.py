@@ -6,20 +6,31 @@ from datetime import datetime
 
 from audience import segments
 from audience.audiences import Audience
+from campaigns import attachments, domains
 from campaigns.content import ContentError, compile_template
-from campaigns.models import Campaign
+from campaigns.esps import ESPS
+from campaigns.models import Campaign, Sender
 from campaigns.schedule import first_due
 
 
 def problems(campaign: Campaign, now: datetime) -> list[str]:
     """What must be mended first, as sentences that say what to do; empty when it can be activated."""
     found = [*_audience_problems(campaign), *_content_problems(campaign), *_sender_problems(campaign)]
+    found += _size_problems(campaign)
     start = first_due(campaign)
     if campaign.start_time and campaign.start_date is None:
         found.append("The start time has no date. Choose a start date, or clear the time to send at once.")
     elif start is not None and start < now:
         found.append("The start lies in the past. Choose a later one, or clear the date to send at once.")
     return found
+
+
+def warnings(campaign: Campaign) -> list[str]:
+    """What may keep the campaign's mails out of inboxes, as sentences; none keeps it from being sent.
+
+    Asks nobody outside: the DNS was asked when somebody checked the sender's domain.
+    """
+    return [warning for sender in campaign.senders.all() for warning in domains.warnings(sender)]
 
 
 def _audience_problems(campaign: Campaign) -> list[str]:
@@ -57,6 +68,22 @@ def _sender_problems(campaign: Campaign) -> list[str]:
         )
         return [f"None of the senders can be used ({reasons}). Mend one or add another."]
     return [problem for sender in senders for problem in _foreign(campaign, "sender", sender.workspace_id)]
+
+
+def _size_problems(campaign: Campaign) -> list[str]:
+    """What the template's attachments and images ask of senders that do not take them."""
+    if campaign.template is None:
+        return []
+    usable = [sender for sender in campaign.senders.all() if sender.is_usable]
+    problems = attachments.too_large_for(campaign.template, usable)
+    if campaign.template.qr_inline:
+        problems += [
+            f"{ESPS[sender.esp].label} takes no images inside mails. Turn off “QR codes inside the mail” on "
+            f"the template “{campaign.template}”, or use another sender than “{sender}”."
+            for sender in usable
+            if sender.transport == Sender.Transport.ESP and not ESPS[sender.esp].inline_images
+        ]
+    return problems
 
 
 def _foreign(campaign: Campaign, what: str, workspace_id: int) -> list[str]:

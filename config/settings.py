@@ -144,6 +144,8 @@ SMTP_CONNECTIONS = env.int("SMTP_CONNECTIONS", 8)
 # Calls in flight per worker to one e-mail service: wanted rate x seconds that a call takes (32 calls of
 # 0.1 s are 320 mails a second), and no more than the service's own limit.
 ESP_CONNECTIONS = env.int("ESP_CONNECTIONS", 32)
+# Name servers for the domain check, such as 9.9.9.9 or 127.0.0.1:5353; empty: those of this machine.
+DNS_SERVERS = env.list("DNS_SERVERS", default=[])
 # The local mailbox: an SMTP server on loopback whose messages the site shows.
 MAILBOX_HOST = "127.0.0.1"
 MAILBOX_PORT = env.int("MAILBOX_PORT", 2525)

@@ -44,6 +44,8 @@ def fill_page(campaign: Campaign) -> bool:
         ).first()
         if progress is None:
             return False
+        if not campaign.sender_shares.exists():
+            return False  # delivery.senders ends it.
         last = _end_of_page(campaign, progress.cursor)
         if last is None:
             Progress.objects.filter(pk=campaign.pk).update(filled_at=timezone.now())

@@ -7,6 +7,7 @@ a mail; they are the oracle in the tests, which parse what is built here and fin
 from __future__ import annotations
 
 import hashlib
+from base64 import encodebytes
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +15,9 @@ from typing import Any
 from django.conf import settings
 
 from campaigns import content
+from campaigns.content import qr
 from campaigns.models import Campaign, Sender
-from delivery import tokens
+from delivery import enclosures, tokens
 from delivery.headers import date, mailbox, unstructured
 from delivery.transports.base import Mail
 
@@ -37,7 +39,8 @@ class Recipient:
 class Builder:
     """Builds the mails of one campaign from one sender; what is equal in all is made once."""
 
-    def __init__(self, campaign: Campaign, sender: Sender) -> None:
+    def __init__(self, campaign: Campaign, sender: Sender, tail: bytes | None = None) -> None:
+        """`tail` is what the mails share after their texts, where it is not that of the frozen content."""
         if campaign.content is None:
             raise ValueError(f"campaign {campaign.pk} has no frozen content")
         domain = sender.from_email.rpartition("@")[2]
@@ -46,7 +49,9 @@ class Builder:
         self._encoder = content.encoder_for(campaign.content)
         self._shared = content.shared_context(campaign.workspace, campaign.name)
         self._id_end = _id_end(campaign.pk, domain)
-        self._common = _common_headers(campaign, sender, domain)
+        self._tail = enclosures.tail_of(campaign.content) if tail is None else tail
+        self._common = _common_headers(campaign, sender, domain, mixed=bool(self._tail))
+        self._qr_code = QrCode(campaign) if self._encoder.shows_qr_code else None
 
     def build(self, to: Recipient) -> Mail:
         """The mail for one recipient. Raises campaigns.content.RenderError.
@@ -56,6 +61,9 @@ class Builder:
         token = tokens.make(tokens.Reference(self._workspace_id, to.customer_id, to.row_id))
         unsubscribe = unsubscribe_link(token)
         data = content.personal_context(to.columns, unsubscribe, self._shared)
+        html_head, html_end = HTML_HEAD, END
+        if self._qr_code is not None:
+            data, html_head, html_end = self._qr_code.added(data, to.customer_id)
         subject, text, html = self._encoder.encode(data)
         # RFC 8058: one-click; RFC 2369 for the header itself. One line: relays break folded ones.
         headers = (
@@ -66,11 +74,11 @@ class Builder:
             f"List-Unsubscribe: <{unsubscribe}>\r\n"
             f"{self._common}"
         )
-        message = b"".join((headers.encode("ascii"), TEXT_HEAD, text, HTML_HEAD, html, END))
-        return Mail(to.row_id, self._sender_address, to.email, message)
+        message = b"".join((headers.encode("ascii"), TEXT_HEAD, text, html_head, html, html_end))
+        return Mail(to.row_id, self._sender_address, to.email, message, self._tail)
 
 
-def _common_headers(campaign: Campaign, sender: Sender, domain: str) -> str:
+def _common_headers(campaign: Campaign, sender: Sender, domain: str, *, mixed: bool) -> str:
     slug = campaign.workspace.slug
     lines = [
         "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
@@ -80,9 +88,11 @@ def _common_headers(campaign: Campaign, sender: Sender, domain: str) -> str:
         f"List-Id: {mailbox(campaign.workspace.name, f'{slug}.{domain}')}",
         # Gmail's feedback loop reports complaints by these four fields.
         f"Feedback-ID: {campaign.pk}:{slug}:campaign:drumbeat",
-        f'Content-Type: multipart/alternative; boundary="{BOUNDARY}"',
-        "",
     ]
+    if mixed:
+        kind = f'Content-Type: multipart/mixed; boundary="{enclosures.MIXED}"'
+        lines += [kind, "", f"--{enclosures.MIXED}"]
+    lines += [f'Content-Type: multipart/alternative; boundary="{BOUNDARY}"', ""]
     if sender.reply_to:
         lines.insert(0, f"Reply-To: {mailbox('', sender.reply_to)}")
     return "\r\n".join(lines)
@@ -103,14 +113,43 @@ def _id_end(campaign_id: int, domain: str) -> str:
     return f".{campaign_id}.{installation}@{domain}>"
 
 
-def _head(kind: str) -> bytes:
-    """What stands before a part of a multipart/alternative body (RFC 2046, 5.1.4)."""
+def _head(boundary: str, kind: str) -> bytes:
+    """What stands before a part of a body in parts (RFC 2046, 5.1.1)."""
     return (
-        f"\r\n--{BOUNDARY}\r\nContent-Type: {kind}; charset=utf-8\r\n"
+        f"\r\n--{boundary}\r\nContent-Type: {kind}; charset=utf-8\r\n"
         "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
     ).encode("ascii")
 
 
-TEXT_HEAD = _head("text/plain")
-HTML_HEAD = b"\r\n" + _head("text/html")
+TEXT_HEAD = _head(BOUNDARY, "text/plain")
+HTML_HEAD = b"\r\n" + _head(BOUNDARY, "text/html")
 END = f"\r\n\r\n--{BOUNDARY}--\r\n".encode("ascii")
+
+# RFC 2387: the HTML and the image that it shows are one part.
+RELATED = "=_related_drumbeat"
+RELATED_HEAD = (
+    f'\r\n\r\n--{BOUNDARY}\r\nContent-Type: multipart/related; type="text/html"; boundary="{RELATED}"\r\n'
+).encode("ascii") + _head(RELATED, "text/html")
+QR_CODE = "qr-code@drumbeat"
+QR_CODE_HEAD = (
+    f"\r\n\r\n--{RELATED}\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n"
+    f'Content-ID: <{QR_CODE}>\r\nContent-Disposition: inline; filename="qr-code.png"\r\n\r\n'
+).encode("ascii")
+RELATED_END = f"\r\n--{RELATED}--\r\n".encode("ascii") + END
+
+
+class QrCode:
+    """The part of building that is about `customer.qr_code`; templates without it have none of this."""
+
+    def __init__(self, campaign: Campaign) -> None:
+        self._workspace_id = campaign.workspace_id
+        self._inline = campaign.content is not None and campaign.content.qr_inline
+
+    def added(self, data: dict[str, object], customer_id: int) -> tuple[dict[str, object], bytes, bytes]:
+        """The context with the customer's code, and what stands before and after the HTML."""
+        if not self._inline:
+            code = qr.of_customer(self._workspace_id, customer_id)
+            return content.with_qr_code(data, code), HTML_HEAD, END
+        code = qr.of_customer(self._workspace_id, customer_id, f"cid:{QR_CODE}")
+        image = encodebytes(qr.png(code)).replace(b"\n", b"\r\n")
+        return content.with_qr_code(data, code), RELATED_HEAD, QR_CODE_HEAD + image + RELATED_END

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from contextlib import suppress
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from django.db.models import QuerySet
@@ -22,6 +24,7 @@ logger = logging.getLogger(__name__)
 CHUNK = 10_000
 # How the reason begins for which a campaign is paused until a mailbox is connected again.
 AWAITS = "A mailbox needs reconnecting"
+LARGEST_ID = 2**63 - 1
 
 
 def stop(sender: Sender, error: str) -> None:
@@ -50,7 +53,7 @@ def relieve_stopped() -> None:
     shares = CampaignSender.objects.filter(campaign__status=Campaign.Status.ACTIVE)
     stopped = shares.exclude(sender__state__in=Sender.USABLE).select_related("campaign", "sender")
     for share in stopped:
-        if _waiting(share.campaign, share.sender).exists():
+        if _waiting(share.campaign, share.sender_id).exists():
             _move_or_pause(share.campaign, share.sender)
 
 
@@ -71,8 +74,39 @@ def resume_waiting(sender: Sender, actor: User | None) -> int:
     return resumed
 
 
-def _waiting(campaign: Campaign, sender: Sender) -> QuerySet[SendLog]:
-    return SendLog.objects.filter(campaign=campaign, sender=sender, status=SendLog.Status.QUEUED)
+def relieve_missing() -> None:
+    """Fail a campaign that has no sender any more; move what waits for one that it has lost to another.
+
+    No page takes a sender out of a campaign that runs; a hand in the database may.
+    """
+    for campaign in Campaign.objects.active():
+        shares = list(campaign.sender_shares.select_related("sender").order_by("sender"))
+        if not shares:
+            # Somebody may have ended it meanwhile.
+            with suppress(lifecycle.InvalidTransition):
+                lifecycle.fail(campaign, "Its sender is missing: this campaign has none any more.")
+            continue
+        heir = next((share for share in shares if share.sender.is_usable), shares[0])
+        for lost in list(_lost(campaign, [share.sender_id for share in shares])):
+            _move(campaign, lost, heir.sender_id)
+
+
+def _lost(campaign: Campaign, known: list[int]) -> Iterator[int]:
+    """Senders for which the campaign's mails wait and that are not known, which are in order.
+
+    Asked for between one and the next, where the index finds at once that there is nothing.
+    """
+    # In the words of the index sendlog_open.
+    waiting = SendLog.objects.filter(campaign=campaign, status__in=SendLog.OPEN).order_by("sender")
+    for after, before in pairwise([0, *known, LARGEST_ID]):
+        between = waiting.filter(status=SendLog.Status.QUEUED, sender__gt=after, sender__lt=before)
+        while (found := between.values_list("sender", flat=True).first()) is not None:
+            yield found
+            between = between.filter(sender__gt=found)
+
+
+def _waiting(campaign: Campaign, sender_id: int) -> QuerySet[SendLog]:
+    return SendLog.objects.filter(campaign=campaign, sender=sender_id, status=SendLog.Status.QUEUED)
 
 
 def _move_or_pause(campaign: Campaign, sender: Sender) -> None:
@@ -83,7 +117,7 @@ def _move_or_pause(campaign: Campaign, sender: Sender) -> None:
     others = CampaignSender.objects.filter(campaign=campaign, sender__state__in=Sender.USABLE)
     other = others.order_by("-weight", "id").first()
     if other is not None:
-        _move(campaign, sender, other.sender_id)
+        _move(campaign, sender.pk, other.sender_id)
         return
     if sender.state == Sender.State.RECONNECT:
         reason = f"{AWAITS}, that of “{sender}”; then the campaign goes on by itself. {sender.last_error}"
@@ -94,11 +128,11 @@ def _move_or_pause(campaign: Campaign, sender: Sender) -> None:
         lifecycle.pause(campaign, reason=reason)
 
 
-def _move(campaign: Campaign, sender: Sender, other_id: int) -> None:
+def _move(campaign: Campaign, sender_id: int, other_id: int) -> None:
     """Give the queued rows to another sender, so many at a time that no worker waits for long."""
     while (
-        _waiting(campaign, sender)
-        .filter(pk__in=_waiting(campaign, sender).order_by("due_at", "pk").values("pk")[:CHUNK])
+        _waiting(campaign, sender_id)
+        .filter(pk__in=_waiting(campaign, sender_id).order_by("due_at", "pk").values("pk")[:CHUNK])
         .update(sender=other_id)
     ):
         pass
@@ -113,9 +147,15 @@ def verify(sender: Sender) -> str | None:
     problem = transports.check(sender)
     rows = Sender.objects.filter(pk=sender.pk)
     if problem is None:
-        rows.update(state=Sender.State.READY, last_error="")
+        rows.update(announced_size=sender.announced_size)
+        proven(sender)
         resume_waiting(sender, None)
     else:
         rows.update(last_error=problem)
         rows.filter(state=Sender.State.READY).update(state=Sender.State.UNVERIFIED)
     return problem
+
+
+def proven(sender: Sender) -> None:
+    """Let a sender be used, because its provider has just answered as it should. May be repeated."""
+    Sender.objects.filter(pk=sender.pk).update(state=Sender.State.READY, last_error="")

@@ -69,7 +69,8 @@ def settle(settlements: Sequence[Settlement], worker: str, *, known_as: str = St
         SET status = r.status, reason = r.reason, error = r.error, provider_id = r.provider_id,
             due_at = COALESCE(r.due_at, delivery_sendlog.due_at),
             sent_at = CASE WHEN {was_sent} THEN {sql.now()} ELSE sent_at END,
-            attempts = attempts - r.given_back, worker = '', lease_until = NULL,
+            attempts = attempts - r.given_back, worker = '',
+            lease_until = CASE WHEN r.status = 'unknown' THEN lease_until END,
             history = CASE WHEN {was_sent} OR r.given_back = 1 THEN history
                 ELSE {sql.appended_history("r")} END
         FROM {sql.table(_COLUMNS)} AS r

@@ -81,8 +81,7 @@ def expire_leases() -> None:
     """
     statement = f"""
         UPDATE delivery_sendlog
-        SET status = r.status, reason = r.reason, lease_until = NULL,
-            history = {sql.appended_history("r")}
+        SET status = r.status, reason = r.reason, history = {sql.appended_history("r")}
         FROM (SELECT 'unknown' AS status, 'lost' AS reason, '' AS error) AS r
         WHERE delivery_sendlog.status = 'sending' AND lease_until < {sql.now()}
         RETURNING campaign_id, delivery_sendlog.status"""  # noqa: S608 - constants of ours

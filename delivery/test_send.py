@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
@@ -20,11 +20,18 @@ from audience.audiences import Audience
 from audience.models import Customer, Segment, Suppression, Workspace
 from campaigns.content import CUSTOMER_COLUMNS, ContentError, RenderError, compile_template
 from campaigns.models import Campaign, Content, Sender, Template
+from delivery import enclosures, senders
 from delivery.message import Builder, Recipient, message_id
 from delivery.transports import SenderUnusable, transport_for
-from delivery.transports.base import Mail, Verdict
+from delivery.transports.base import Answer, Mail, Verdict
 
 SUBJECT_PREFIX = "[Test] "
+# The stand-in for a campaign has the sender's name.
+FROM_SENDER_SUBJECT = SUBJECT_PREFIX + "Mail from “{{ campaign.name }}”"
+FROM_SENDER_BODY = (
+    "This test was sent from “{{ campaign.name }}” in {{ workspace.name }}, as campaigns will be.\n\n"
+    "Look whether it came into the inbox, under the right name, and answer it to see where answers go."
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,7 @@ class Outcome:
 
     error: str
     address: str = ""
-    # Whose fields it shows.
+    # Whose fields it shows; empty when it shows none.
     rendered_as: str = ""
     sender: Sender | None = None
 
@@ -54,19 +61,47 @@ def send(campaign: Campaign, address: str, customer: Customer | None) -> Outcome
         mail = build(campaign, campaign.template, sender, address, customer)
     except (ContentError, RenderError) as error:
         return Outcome(f"The template cannot be rendered as {customer.email}: {error}")
-    return Outcome(_hand_over(sender, mail), address, customer.email, sender)
+    return Outcome(_said(_hand_over(sender, mail)), address, customer.email, sender)
+
+
+def send_from(sender: Sender, address: str) -> Outcome:
+    """Send a mail that says no more than that this sender works, to a normalised address.
+
+    A mail that is taken makes the sender ready. Takes as long as its provider does, so no transaction may
+    be open. Whatever goes wrong is said in the outcome, never raised.
+    """
+    if problem := _switched_off() or _address_refusal(sender.workspace, address):
+        return Outcome(problem)
+    compiled = compile_template("markdown", FROM_SENDER_SUBJECT, "", FROM_SENDER_BODY)
+    content = Content(subject=compiled.subject, html=compiled.html, text=compiled.text)
+    nobody: dict[str, Any] = {**dict.fromkeys(CUSTOMER_COLUMNS, ""), "attributes": {}}
+    campaign = Campaign(id=0, workspace=sender.workspace, name=sender.name, content=content)
+    answer = _hand_over(sender, _built(campaign, sender, Recipient(0, 0, address, nobody)))
+    if answer.verdict is Verdict.ACCEPTED:
+        senders.proven(sender)
+    return Outcome(_said(answer), address, sender=sender)
 
 
 def build(campaign: Campaign, template: Template, sender: Sender, address: str, customer: Customer) -> Mail:
     """The test mail. Raises ContentError and RenderError."""
     compiled = compile_template(template.format, template.subject, template.preheader, template.body)
-    content = Content(subject=SUBJECT_PREFIX + compiled.subject, html=compiled.html, text=compiled.text)
+    content = Content(
+        subject=SUBJECT_PREFIX + compiled.subject,
+        html=compiled.html,
+        text=compiled.text,
+        qr_inline=template.qr_inline,
+    )
     stand_in = Campaign(id=0, workspace=campaign.workspace, name=campaign.name, content=content)
-    mail = Builder(stand_in, sender).build(Recipient(0, 0, address, columns(customer)))
+    tail = enclosures.tail_of_template(template)
+    return _built(stand_in, sender, Recipient(0, 0, address, columns(customer)), tail)
+
+
+def _built(campaign: Campaign, sender: Sender, to: Recipient, tail: bytes = b"") -> Mail:
+    mail = Builder(campaign, sender, tail).build(to)
     # A mailbox shows only the first of two mails with one Message-ID, and all tests would share it.
     domain = sender.from_email.rpartition("@")[2]
     shared, own = (message_id(number, 0, domain).encode() for number in (0, random.getrandbits(62)))  # noqa: S311
-    return Mail(mail.row_id, mail.sender_address, mail.recipient, mail.message.replace(shared, own, 1))
+    return replace(mail, own=mail.own.replace(shared, own, 1))
 
 
 def columns(customer: Customer) -> Mapping[str, Any]:
@@ -92,15 +127,25 @@ def somebody(workspace: Workspace, audience: str, segment: Segment | None) -> Cu
 
 def _refusal(campaign: Campaign, address: str, customer: Customer | None) -> str:
     """Why no test can be sent, as a sentence that says what to do; empty when one can."""
-    if not settings.ENABLE_EMAIL_SCHEDULER:
-        return "Sending is switched off for this installation (ENABLE_EMAIL_SCHEDULER=false)."
+    if problem := _switched_off():
+        return problem
     if campaign.template is None:
         return "No template is chosen. Choose what to send first."
     if customer is None:
         return "Nobody is in this audience to render the test as. Choose a customer, or another audience."
+    return _address_refusal(campaign.workspace, address)
+
+
+def _switched_off() -> str:
+    if settings.ENABLE_EMAIL_SCHEDULER:
+        return ""
+    return "Sending is switched off for this installation (ENABLE_EMAIL_SCHEDULER=false)."
+
+
+def _address_refusal(workspace: Workspace, address: str) -> str:
     if not addresses.is_mailable(address):
         return f"{address} cannot be mailed by any sender. Use another address."
-    suppression = Suppression.objects.of(campaign.workspace).filter(email=address).first()
+    suppression = Suppression.objects.of(workspace).filter(email=address).first()
     if suppression is not None:
         return f"{address} is suppressed ({suppression.get_reason_display()}). Use another address."
     return ""
@@ -111,16 +156,20 @@ def _sender(campaign: Campaign) -> Sender | None:
     return share.sender if share else None
 
 
-def _hand_over(sender: Sender, mail: Mail) -> str:
-    """Hand one mail over; the error in words, empty when it was taken."""
+def _hand_over(sender: Sender, mail: Mail) -> Answer:
     try:
         transport = transport_for(sender)
     except SenderUnusable as error:
-        return str(error)
+        return Answer(mail.row_id, Verdict.SENDER, error=str(error))
     try:
         [answer] = transport.deliver(iter([mail]), lambda row_id: None)
     finally:
         transport.close()
+    return answer
+
+
+def _said(answer: Answer) -> str:
+    """The error in words, empty when the mail was taken."""
     if answer.verdict is Verdict.ACCEPTED:
         return ""
     return answer.error or "The mail server did not say why it refused the mail."

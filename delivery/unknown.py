@@ -1,12 +1,13 @@
 """Beside stage 8 of the pipeline: mails of which nobody knows whether they were accepted, and their end.
 
-A mail that is `unknown` is settled by what comes back about it, or by a person who chooses: sent again
-it may arrive twice, counted as sent it may never arrive. Drumbeat itself never chooses.
+A mail that is `unknown` is settled by what comes back about it, by its service where that can be asked
+(delivery.replay), or by a person who chooses: sent again it may arrive twice, counted as sent it may never
+arrive. Drumbeat itself never chooses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from django.db import connection, transaction
@@ -86,7 +87,24 @@ def prove(row_ids: Collection[int]) -> set[int]:
     ids = _lock(SendLog.objects.filter(pk__in=row_ids, status=Status.UNKNOWN))
     if not ids:
         return set()
-    return _settle(ids, proof, f"sent_at = r.at, history = {sql.appended_history('r')}")
+    columns = f"sent_at = r.at, history = {sql.appended_history('r')}"
+    return _settle(proof, columns, sql.rows({"id": row_id} for row_id in ids))
+
+
+@transaction.atomic
+def confirm(accepted: Mapping[int, str]) -> set[int]:
+    """Settle as sent those mails that are unknown and that their service has just said it took.
+
+    `accepted` has the provider's id for each row. Commits rows and sums together; may be repeated. Returns
+    the campaigns they are of, for restate().
+    """
+    ids = _lock(SendLog.objects.filter(pk__in=accepted, status=Status.UNKNOWN))
+    said = f"""
+        SELECT id, provider_id, '{Status.SENT}' AS status, '{Reason.CONFIRMED}' AS reason, '' AS error
+        FROM {sql.table({"id": "bigint", "provider_id": "text"})} mine"""  # noqa: S608 - constants of ours
+    columns = f"provider_id = r.provider_id, sent_at = {sql.now()}, history = {sql.appended_history('r')}"
+    rows = sql.rows({"id": row_id, "provider_id": accepted[row_id]} for row_id in ids)
+    return _settle(said, columns, rows) if ids else set()
 
 
 def correct(settlements: Sequence[Settlement], worker: str) -> None:
@@ -176,10 +194,11 @@ def _choose(ids: list[int], status: Status, reason: Reason, columns: str, actor:
         SELECT id, '{status}' AS status, '{reason}' AS reason, '' AS error, CAST(%s AS text) AS actor
         FROM {sql.table({"id": "bigint"})} mine"""  # noqa: S608 - constants of ours
     history = f"history = {sql.appended_history('r', by='r.actor')}"
-    _settle(ids, choice, f"{columns}, {history}", actor.get_username())
+    params = actor.get_username(), sql.rows({"id": row_id} for row_id in ids)
+    _settle(choice, f"{columns}, {history}", *params)
 
 
-def _settle(ids: list[int], new: str, columns: str, *params: str) -> set[int]:
+def _settle(new: str, columns: str, *params: str) -> set[int]:
     """Move unknown rows to what the table `new` says, and the sums with them; the campaigns they are of."""
     statement = f"""
         UPDATE delivery_sendlog SET status = r.status, reason = r.reason, error = r.error, {columns}
@@ -187,7 +206,7 @@ def _settle(ids: list[int], new: str, columns: str, *params: str) -> set[int]:
         WHERE delivery_sendlog.id = r.id AND delivery_sendlog.status = 'unknown'
         RETURNING campaign_id, sender_id, delivery_sendlog.status"""  # noqa: S608 - constants of ours
     with connection.cursor() as cursor:
-        cursor.execute(statement, [*params, sql.rows({"id": row_id} for row_id in ids)])
+        cursor.execute(statement, params)
         moved = cursor.fetchall()
     progress.count((campaign_id, status) for campaign_id, _, status in moved)
     progress.count(((campaign_id, Status.UNKNOWN) for campaign_id, _, _ in moved), sign=-1)

@@ -6,6 +6,7 @@ from django.urls import path
 
 from delivery import public
 from delivery.views import (
+    codes,
     connecting,
     health,
     limits,
@@ -24,6 +25,10 @@ app_name = "delivery"
 urlpatterns = [
     # The same as delivery.message.unsubscribe_link makes.
     path("u/<str:token>", public.unsubscribe, name="unsubscribe"),
+    # The same as campaigns.content.qr makes.
+    path("q/<str:token>.png", codes.image, {"kind": "png"}, name="qr_code"),
+    path("q/<str:token>.svg", codes.image, {"kind": "svg"}, name="qr_code_svg"),
+    path("c/<str:token>", codes.customer, name="qr_customer"),
     path("campaigns/<int:pk>/send/", send.send, name="send"),
     path("campaigns/<int:pk>/send/audience/", send.choose, name="send_audience"),
     path("campaigns/<int:pk>/send/test/", testing.test, name="send_test"),
@@ -38,6 +43,7 @@ urlpatterns = [
     path("senders/<int:pk>/disconnect/", connecting.disconnect, name="sender_disconnect"),
     # The same as campaigns.oauth.CALLBACK_PATH, which is registered with the providers.
     path("mailboxes/callback/", connecting.callback, name="mailbox_callback"),
+    path("senders/<int:pk>/test/", senders.test, name="sender_test"),
     path("senders/<int:pk>/limits/", limits.in_use, name="sender_limits"),
     path("senders/warm-up-curve/", limits.warm_up_curve, name="warm_up_curve"),
     path("operations/", operations.page, name="operations"),

@@ -26,7 +26,7 @@ from django.utils import timezone
 from audience import imports
 from campaigns import lifecycle, schedule
 from campaigns.models import Campaign
-from delivery import doubts, feedback, heartbeats, limits, senders, sql, sweep, warm_up
+from delivery import doubts, feedback, heartbeats, limits, replay, senders, sql, sweep, warm_up
 from delivery.fill import fill_page
 from delivery.finish import finish_done_campaigns
 from delivery.handover import Hands, take_turn
@@ -212,7 +212,9 @@ class Worker:
         sweep.cancel_rows_of_ended_campaigns()
         senders.relieve_stopped()
         doubts.look_up()
+        senders.relieve_missing()
         feedback.apply_left_over()
+        replay.replay_unknown(self._open_hands)
         warm_up.advance()
         heartbeats.forget_old()
 

@@ -18,8 +18,10 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.message import Message
 from email.utils import parseaddr
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from urllib.parse import parse_qs
 
 KEY = "right-key"
@@ -54,14 +56,25 @@ class Request:
 
     @property
     def form(self) -> dict[str, str]:
-        return {name: values[0] for name, values in parse_qs(self.body.decode()).items()}
+        """The fields of a form, without its files."""
+        kind = self.headers.get("content-type", "")
+        if not kind.startswith("multipart/form-data"):
+            return {name: values[0] for name, values in parse_qs(self.body.decode()).items()}
+        whole = message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + self.body)
+        parts = cast("list[Message]", whole.get_payload())
+        named = ((part.get_param("name", header="content-disposition"), part) for part in parts)
+        return {
+            str(name): cast(bytes, part.get_payload(decode=True)).decode()
+            for name, part in named
+            if part.get_filename() is None
+        }
 
     @property
     def said(self) -> str:
         """Everything that came, with the log-in in clear."""
         scheme, _, token = self.headers.get("authorization", "").partition(" ")
         log_in = base64.b64decode(token).decode() if scheme == "Basic" else token
-        return f"{self.headers} {log_in} {self.body.decode()}"
+        return f"{self.headers} {log_in} {self.body.decode('utf-8', 'replace')}"
 
 
 def mailgun_id(request: Request, ident: str) -> Any:
@@ -153,6 +166,32 @@ RECIPIENT: dict[str, Callable[[Any], str]] = {
     "sparkpost": lambda data: data["recipients"][0]["address"]["email"],
     "unisender_go": lambda data: data["message"]["recipients"][0]["email"],
 }
+# By service: what it answers to a call that names no recipient; the others with 422.
+NO_RECIPIENT = {
+    "amazon_ses": Response(
+        400, {"message": "No recipients specified."}, {"x-amzn-ErrorType": "BadRequestException"}
+    ),
+    "brevo": Response(400, {"code": "missing_parameter", "message": "sender is missing"}),
+    "mailgun": Response(400, {"message": "from parameter is missing"}),
+    "mailjet": Response(400, {"ErrorMessage": "Messages is mandatory", "StatusCode": 400}),
+    "mandrill": Response(
+        500,
+        {"status": "error", "code": -2, "name": "ValidationError", "message": "Validation error"},
+    ),
+    "postal": Response(
+        200, {"status": "error", "data": {"code": "NoRecipients", "message": "There are no recipients"}}
+    ),
+    "postmark": Response(422, {"ErrorCode": 300, "Message": "Invalid 'From' address: ''."}),
+    "resend": Response(422, {"name": "missing_required_field", "message": "Missing `from` field."}),
+}
+OTHER_BODY = Response(
+    409,
+    {
+        "statusCode": 409,
+        "name": "invalid_idempotent_request",
+        "message": "This idempotency key has been used with a different payload",
+    },
+)
 REASONS = {200: "OK", 202: "Accepted"}
 
 
@@ -167,6 +206,13 @@ def to(request: Request) -> str:
     return parseaddr(found)[1]
 
 
+def idempotency_key(request: Request) -> str:
+    """The key by which a service would know a repeated call; empty where it knows none."""
+    if service(request) == "brevo":
+        return str(request.json.get("headers", {}).get("idempotencyKey", ""))
+    return request.headers.get("idempotency-key", "") if service(request) == "resend" else ""
+
+
 @dataclass
 class HttpStub:
     """A running server. `script` says what happens to each mail in turn; None and its end: it is taken."""
@@ -175,9 +221,13 @@ class HttpStub:
     latency: float = 0.0
     # What happens to a recipient, whenever it comes.
     for_recipient: dict[str, Response | Act] = field(default_factory=dict)
+    # What happens to a call without a recipient, where it is not what the service does.
+    for_nobody: Response | Act | None = None
     requests: list[Request] = field(default_factory=list)
     # Recipients of the mails that were taken, also when nobody was told so.
     accepted: list[str] = field(default_factory=list)
+    # By idempotency key: the call that was taken with it, and what it was or would have been answered.
+    known: dict[str, tuple[bytes, Response]] = field(default_factory=dict)
     connections: int = 0
     most_at_once: int = 0
     port: int = 0
@@ -222,15 +272,26 @@ class HttpStub:
         number = next(self._numbers)
         if self.keep:
             self.requests.append(request)
-        name, recipient = service(request), to(request)
+        name = service(request)
         if KEY not in request.said:
             return WRONG_KEY[name]
+        try:
+            recipient = to(request)
+        except (KeyError, IndexError):
+            asks_for = Response(422, {"message": "The to field is required."})
+            return self.for_nobody or NO_RECIPIENT.get(name, asks_for)
+        if (key := idempotency_key(request)) in self.known:
+            body, before = self.known[key]
+            return before if body == request.body else OTHER_BODY
         act = self.for_recipient.get(recipient) or next(iter(self.script[number - 1 : number]), None)
         if isinstance(act, Response):
             return act
+        taken = self.taken(request, f"id-{number}")
         if self.keep:
             self.accepted.append(recipient)
-        return act or self.taken(request, f"id-{number}")
+        if key:
+            self.known[key] = request.body, taken
+        return act or taken
 
     def taken(self, request: Request, ident: str) -> Response:
         body = TAKEN[service(request)](request, ident)

@@ -23,7 +23,8 @@ from audience.models import (
     Customer,
     Segment,
 )
-from campaigns.models import Campaign, Sender
+from campaigns.content import qr
+from campaigns.models import Attachment, Campaign, Sender, Template
 from delivery.models import SendLog
 from tests.factories import (
     UserFactory,
@@ -70,6 +71,13 @@ EXAMPLES: dict[str, Callable[[World], dict[str, Any]]] = {
         "pk": world.pk(Campaign),
         "action": "pause",
     },
+    "admin/campaigns/template/<int:pk>/attachments/<int:attachment>/remove/": lambda world: {
+        "pk": world.pk(Template),
+        "attachment": Attachment.objects.get(template=world.pk(Template)).pk,
+    },
+    "c/<str:token>": lambda world: {
+        "token": qr.of_customer(world.other.pk, world.pk(Customer)).rpartition("/")[2]
+    },
     "campaigns/<int:pk>/send/": lambda world: {"pk": world.pk(Campaign)},
     "campaigns/<int:pk>/send/audience/": lambda world: {"pk": world.pk(Campaign)},
     "campaigns/<int:pk>/send/test/": lambda world: {"pk": world.pk(Campaign)},
@@ -82,13 +90,14 @@ EXAMPLES: dict[str, Callable[[World], dict[str, Any]]] = {
     "senders/<int:pk>/mailbox/": lambda world: {"pk": world.pk(Sender)},
     "senders/<int:pk>/connect/": lambda world: {"pk": world.pk(Sender)},
     "senders/<int:pk>/disconnect/": lambda world: {"pk": world.pk(Sender)},
+    "senders/<int:pk>/test/": lambda world: {"pk": world.pk(Sender)},
     "senders/<int:pk>/limits/": lambda world: {"pk": world.pk(Sender)},
     "mailbox/<int:message_id>/": lambda world: {"message_id": world.message_id},
     "mailbox/<int:message_id>/html/": lambda world: {"message_id": world.message_id},
     "mailbox/<int:message_id>/source/": lambda world: {"message_id": world.message_id},
 }
-# Open to everybody by a signed token; it has tests of its own.
-PUBLIC = {"u/<str:token>"}
+# Open to everybody by a signed token; they have tests of their own.
+PUBLIC = {"u/<str:token>", "q/<str:token>.png", "q/<str:token>.svg"}
 # Written as regular expressions: the pages of an app, and Django's way of adding a slash.
 EXPRESSIONS = {r"admin/^(?P<app_label>": ["admin/audience/", "admin/campaigns/"], r"admin/(?P<url>": []}
 

@@ -24,7 +24,7 @@ from audience.models import (
     Membership,
     Workspace,
 )
-from campaigns import lifecycle
+from campaigns import attachments, lifecycle
 from campaigns.models import Campaign
 from delivery.mailbox.store import MailboxStore
 from delivery.models import Event, Progress, SendLog
@@ -78,6 +78,7 @@ def foreign_rows(workspace: Workspace) -> Iterator[Model]:
     customer = CustomerFactory(workspace=workspace, email=f"{MARK}@example.com", name=MARK)
     sender = SenderFactory(workspace=workspace, name=MARK, from_name=MARK, from_email=f"{MARK}@acme.example")
     template = TemplateFactory(workspace=workspace, name=MARK, subject=MARK, body=f"<p>{MARK}</p>")
+    attachments.attach(template, f"{MARK}.txt", MARK.encode())
     segment = SegmentFactory(workspace=workspace, name=MARK)
     campaign = CampaignFactory(
         workspace=workspace, name=MARK, template=template, segment=segment, senders=[sender]

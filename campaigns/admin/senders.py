@@ -10,12 +10,14 @@ from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.shortcuts import redirect
+from django.utils.html import format_html
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget
 
 from audience.admin.base import WorkspaceAdmin, WorkspaceForm
 from campaigns import senders
 from campaigns.admin.limits import LimitsInline, WarmUpInline
+from campaigns.admin.sender_domain import DomainPanel
 from campaigns.admin.sender_services import CREDENTIAL_FIELDS, ServiceForm
 from campaigns.models import CampaignSender, Sender
 
@@ -53,22 +55,26 @@ class SenderForm(ServiceForm, WorkspaceForm):
         return cleaned
 
 
+BADGES: dict[str, str] = {Sender.State.READY: "completed", Sender.State.UNVERIFIED: "scheduled"}
+
+
 @admin.register(Sender)
-class SenderAdmin(WorkspaceAdmin):
+class SenderAdmin(DomainPanel, WorkspaceAdmin):
     form = SenderForm
     list_display = ("name", "from_email", "transport", "state_label")
     list_filter = ("transport", "state")
     search_fields = ("name", "from_email")
     ordering = ("name",)
     fieldsets = (
-        (None, {"fields": ["state", "name", "from_name", "from_email", "reply_to"]}),
+        (None, {"fields": ["state_badge", "name", "from_name", "from_email", "reply_to"]}),
         (
             "How mail leaves",
             {"fields": ["transport", *SMTP_ONLY, "esp", *CREDENTIAL_FIELDS, "api_url", "min_delay"]},
         ),
+        ("Domain", {"fields": ["dkim_selector"]}),
     )
     # The last error stands above the form.
-    readonly_fields = ("state",)
+    readonly_fields = ("state_badge",)
     inlines = (LimitsInline, WarmUpInline)
     # On a page to read, the form that the expressions ask is not there.
     conditional_fields = {
@@ -91,6 +97,11 @@ class SenderAdmin(WorkspaceAdmin):
     def state_label(self, sender: Sender) -> tuple[str, str]:
         return sender.state, sender.get_state_display()
 
+    @display(description="State")
+    def state_badge(self, sender: Sender) -> str:
+        badge = '<span class="delivery"><span class="badge {}">{}</span></span>'
+        return format_html(badge, BADGES.get(sender.state, "failed"), sender.get_state_display())
+
     def get_fieldsets(self, request: HttpRequest, obj: Sender | None = None) -> list[Any]:
         left_out = self._left_out(request, obj)
         return [
@@ -101,7 +112,7 @@ class SenderAdmin(WorkspaceAdmin):
     def _left_out(self, request: HttpRequest, obj: Sender | None) -> set[str]:
         """A new sender has no state; a page to read has nothing to enter and nothing of other transports."""
         if obj is None:
-            return {"state"}
+            return {"state_badge"}
         if self.has_change_permission(request, obj):
             return set()
         left_out = {"password", *CREDENTIAL_FIELDS}
@@ -139,7 +150,8 @@ class SenderAdmin(WorkspaceAdmin):
         if password := form.cleaned_data.get("password"):
             obj.set_password(password)
             sealed.append("sealed_password")
-        if obj.transport == Sender.Transport.ESP and form.credentials_changed:
+        moved = form.credentials_changed or {"esp", "api_url"}.intersection(form.changed_data)
+        if obj.transport == Sender.Transport.ESP and moved:
             obj.set_credentials(form.credentials)
-            sealed.append("sealed_credentials")
+            sealed += ["sealed_credentials", "account_since"]
         return sealed

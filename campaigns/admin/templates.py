@@ -19,8 +19,10 @@ from audience import access
 from audience.addresses import InvalidAddress, normalise
 from audience.admin.base import ReadOnly, WorkspaceAdmin, WorkspaceForm, user_of
 from audience.models import Customer, Workspace, workspaces_visible_to
-from campaigns import content, drafts
-from campaigns.models import Content, Flow, Sender, Template
+from campaigns import attachments, content, drafts
+from campaigns.admin.attachments import AttachmentPanel
+from campaigns.content import qr
+from campaigns.models import Attachment, Content, Flow, Sender, Template
 
 SUGGESTED_CUSTOMERS = 10
 PARTS = ("format", "subject", "preheader", "body")
@@ -51,14 +53,14 @@ class TemplateForm(WorkspaceForm):
 
 
 @admin.register(Template)
-class TemplateAdmin(WorkspaceAdmin):
+class TemplateAdmin(AttachmentPanel, WorkspaceAdmin):
     form = TemplateForm
     list_display = ("name", "format", "subject", "updated_at")
     list_filter = ("format",)
     search_fields = ("name", "subject")
     search_help_text = "Part of the name or subject"
     ordering = ("name",)
-    fields = ("name", "format", "subject", "preheader", "body")
+    fields = ("name", "format", "subject", "preheader", "body", "qr_inline")
     change_form_template = "admin/campaigns/template/change_form.html"
 
     def get_urls(self) -> list[Any]:
@@ -70,6 +72,7 @@ class TemplateAdmin(WorkspaceAdmin):
                 wrap(require_POST(self.campaign_view)),
                 name="campaigns_template_campaign",
             ),
+            *self.attachment_urls(),
             *super().get_urls(),
         ]
 
@@ -91,6 +94,11 @@ class TemplateAdmin(WorkspaceAdmin):
         for problem in form.warnings:
             messages.warning(request, f"{problem.field.capitalize()}: {problem}")
 
+    def delete_model(self, request: HttpRequest, obj: Template) -> None:
+        for attachment in obj.attachments.all():
+            attachments.remove(attachment)
+        super().delete_model(request, obj)
+
     # --- Preview -----------------------------------------------------------------------------------
 
     def preview_view(self, request: HttpRequest) -> HttpResponse:
@@ -102,10 +110,20 @@ class TemplateAdmin(WorkspaceAdmin):
         try:
             customer = self._customer(workspace, request.POST.get("preview_as", "").strip())
             mail = render(workspace, parts, customer)
-            context: dict[str, Any] = {"mail": mail, "customer": customer}
+            context: dict[str, Any] = {
+                "mail": mail,
+                "customer": customer,
+                "attached": self._attached(request),
+            }
         except (Customer.DoesNotExist, content.ContentError, content.RenderError) as error:
             context = {"error": str(error)}
         return TemplateResponse(request, "admin/campaigns/template/preview.html", context)
+
+    def _attached(self, request: HttpRequest) -> list[Attachment]:
+        """The files of the template on whose page the preview stands; a new one has none."""
+        pk = request.POST.get("template", "")
+        template = self.get_object(request, pk) if pk.isdecimal() else None
+        return list(template.attachments.select_related("file").defer("file__data")) if template else []
 
     def _workspace(self, request: HttpRequest) -> Workspace:
         chosen = request.POST.get("workspace", "")
@@ -164,7 +182,9 @@ def render(workspace: Workspace, parts: list[str], customer: Customer | None) ->
             **{column: samples.get(column, "") for column in content.CUSTOMER_COLUMNS},
             "attributes": samples,
         }
-    return renderer.render(content.context(data, workspace, "Preview", "#unsubscribe"))
+    said = content.context(data, workspace, "Preview", "#unsubscribe")
+    code = qr.of_customer(workspace.pk, customer.pk if customer else 0)
+    return renderer.render(content.with_qr_code(said, code))
 
 
 @admin.register(Content)

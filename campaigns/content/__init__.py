@@ -10,6 +10,7 @@ from campaigns.content.fields import (
     merge_fields,
     personal_context,
     shared_context,
+    with_qr_code,
 )
 from campaigns.content.freezing import freeze
 from campaigns.content.problems import ContentError, Problem, RenderError
@@ -34,4 +35,5 @@ __all__ = [
     "merge_fields",
     "personal_context",
     "shared_context",
+    "with_qr_code",
 ]

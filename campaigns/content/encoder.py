@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from time import perf_counter
@@ -23,6 +24,8 @@ from campaigns.models import Content
 logger = logging.getLogger(__name__)
 
 LINK = "unsubscribe_link"
+# The customer's, however it is reached; the filter of this name stands behind a bar.
+QR_CODE = re.compile(r"(\.\s*|\[\s*['\"])qr_code\b")
 
 
 class Encoded(NamedTuple):
@@ -41,6 +44,8 @@ class Encoder:
         self._subject = Program(self._renderer.subject, pieces.LINE_OF_TEXT)
         self._text = _Part(self._renderer.text, pieces.TEXT)
         self._html = _Part(self._renderer.html, pieces.HTML)
+        sources = (content.subject, content.html, content.text)
+        self.shows_qr_code = any(map(QR_CODE.search, sources))
         self._has_reported = False
 
     def encode(self, data: Mapping[str, object]) -> Encoded:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from audience.models import Attribute, Workspace
+from campaigns.content.qr import Code
 
 # The columns of Customer that context() reads.
 CUSTOMER_COLUMNS = ("email", "name", "external_id", "phone", "language", "time_zone", "attributes")
@@ -29,6 +30,7 @@ CORE_FIELDS = (
     MergeField("customer.phone", "Phone", "+44 20 7946 0000"),
     MergeField("customer.language", "Language", "en"),
     MergeField("customer.time_zone", "Time zone", "Europe/London"),
+    MergeField("customer.qr_code", "QR code that names the customer", "an image"),
     MergeField("workspace.name", "Workspace", "Needle & Groove"),
     MergeField("workspace.postal_address", "Postal address", "12 Turntable Lane, London"),
     MergeField("campaign.name", "Campaign", "Spring mailing"),
@@ -58,7 +60,10 @@ def merge_fields(workspace: Workspace) -> list[MergeField]:
 def context(
     customer: Mapping[str, object], workspace: Workspace, campaign_name: str, unsubscribe_link: str
 ) -> dict[str, object]:
-    """Plain data for one recipient, from a row of CUSTOMER_COLUMNS. An attribute never hides a column."""
+    """Plain data for one recipient, from a row of CUSTOMER_COLUMNS. An attribute never hides a column.
+
+    The QR code is not in it, since few templates show one: see with_qr_code().
+    """
     return personal_context(customer, unsubscribe_link, shared_context(workspace, campaign_name))
 
 
@@ -89,3 +94,8 @@ def personal_context(
             "time_zone": customer["time_zone"],
         },
     }
+
+
+def with_qr_code(data: dict[str, object], code: Code) -> dict[str, object]:
+    """A context that also says `customer.qr_code`."""
+    return {**data, "customer": {**data["customer"], "qr_code": code}}  # type: ignore[dict-item]

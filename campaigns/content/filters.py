@@ -16,6 +16,8 @@ from liquid.filter import num_arg
 from liquid.undefined import Undefined
 from markupsafe import Markup
 
+from campaigns.content.qr import of_text
+
 Filter = Callable[..., object]
 
 VALUE_LIMIT = 256 * 1024
@@ -33,6 +35,7 @@ def filters(environment: Environment) -> dict[str, Filter]:
     available = {name: f for name, f in environment.filters.items() if name not in REMOVED}
     available |= {"date": date, "number": number, "replace": _replacing(available["replace"])}
     available |= {"join": _joining(available["join"]), "strip_html": strip_html}
+    available["qr_code"] = of_text
     if not environment.autoescape:
         available |= {"escape": plain, "escape_once": plain, "newline_to_br": plain}
     return {name: _bounded(name, function, environment) for name, function in available.items()}

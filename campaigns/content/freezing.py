@@ -4,35 +4,49 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
+
+from django.db import transaction
 
 from campaigns.content.compiler import COMPILER_VERSION, compile_template
-from campaigns.models import Content, Template
+from campaigns.models import Content, ContentAttachment, Template
 
 
 def freeze(template: Template) -> Content:
-    """The content of `template` as it stands now, compiled unless equal sources already are.
+    """The content of `template` as it stands now, with its attachments, compiled unless equal sources are.
 
     May be repeated and run at once in several processes: equal sources share one row. Raises
     ContentError and writes nothing if the template cannot be compiled.
     """
-    digest = _digest(template)
+    attached = list(template.attachments.values_list("name", "file_id", "file__digest"))
+    digest = _digest(template, [(name, file_digest) for name, _, file_digest in attached])
     content: Content | None = Content.objects.of(template.workspace).filter(digest=digest).first()
     if content:
         return content
     compiled = compile_template(template.format, template.subject, template.preheader, template.body)
-    content, _ = Content.objects.get_or_create(
-        workspace=template.workspace,
-        digest=digest,
-        defaults={
-            "template": template,
-            "subject": compiled.subject,
-            "html": compiled.html,
-            "text": compiled.text,
-        },
-    )
+    with transaction.atomic():
+        content, is_new = Content.objects.get_or_create(
+            workspace=template.workspace,
+            digest=digest,
+            defaults={
+                "template": template,
+                "subject": compiled.subject,
+                "html": compiled.html,
+                "text": compiled.text,
+                "qr_inline": template.qr_inline,
+            },
+        )
+        if is_new:
+            ContentAttachment.objects.bulk_create(
+                ContentAttachment(content=content, file_id=file_id, name=name)
+                for name, file_id, _ in attached
+            )
     return content
 
 
-def _digest(template: Template) -> str:
-    sources = [COMPILER_VERSION, template.format, template.subject, template.preheader, template.body]
+def _digest(template: Template, attached: Sequence[tuple[str, str]]) -> str:
+    sources: list[object] = [COMPILER_VERSION, template.format]
+    sources += [template.subject, template.preheader, template.body, *attached]
+    if template.qr_inline:
+        sources.append("qr_inline")
     return hashlib.sha256(json.dumps(sources).encode()).hexdigest()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, MinValueValidator, URLValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator, URLValidator
 from django.db import models
+from django.utils import timezone
 
 from audience.models import WorkspaceModel, WorkspaceQuerySet
 from campaigns.credentials import decrypt, encrypt, seal, unseal
@@ -70,12 +72,23 @@ class Sender(WorkspaceModel):
     )
     # One encrypted JSON object; set_credentials() and credentials() are the ways in and out.
     sealed_credentials = models.TextField(blank=True, editable=False)
+    # Since when it may be another account that these lead to: one knows nothing of another's mails.
+    account_since = models.DateTimeField(null=True, editable=False)
     min_delay = models.PositiveSmallIntegerField(
         "seconds between two mails",
         default=0,
         validators=[MaxValueValidator(3600)],
         help_text="2 for a personal mailbox, 0 for a mail server.",
     )
+    dkim_selector = models.CharField(
+        "DKIM selector",
+        max_length=63,
+        blank=True,
+        validators=[RegexValidator(r"^[\w.-]+\Z", "Enter the selector alone, such as “s1”.", flags=re.ASCII)],
+        help_text="For the domain check. Empty: those that the provider is known to use.",
+    )
+    # Bytes that the SMTP server takes in one mail (RFC 1870), as it said when it was tested last.
+    announced_size = models.PositiveBigIntegerField(null=True, editable=False)
     state = models.CharField(max_length=10, choices=State, default=State.UNVERIFIED)
     last_error = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -100,6 +113,7 @@ class Sender(WorkspaceModel):
     def set_credentials(self, plain: Mapping[str, str]) -> None:
         """Keep what the e-mail service wants to know, encrypted, on this instance; the caller saves it."""
         self.sealed_credentials = seal(plain)
+        self.account_since = timezone.now()
 
     def credentials(self) -> dict[str, str]:
         """What the e-mail service wants to know, in clear. Raises CredentialsUnreadable."""

@@ -27,6 +27,12 @@ class Template(WorkspaceModel):
     body = models.TextField(
         help_text="Liquid works everywhere: {{ customer.name }}, {% if %}, {% for %}, {{ unsubscribe_link }}."
     )
+    qr_inline = models.BooleanField(
+        "QR codes inside the mail",
+        default=False,
+        help_text="Whether {{ customer.qr_code }} travels in the mail itself and is shown at once; "
+        "otherwise it is an image that mail programs load from this site.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -45,12 +51,13 @@ class Content(WorkspaceModel):
     """
 
     template = models.ForeignKey(Template, models.SET_NULL, null=True, related_name="+")
-    # Digest of format, subject, preheader and body, and of the compiler's version.
+    # Digest of format, subject, preheader, body and attachments, and of the compiler's version.
     digest = models.CharField(max_length=64)
     # Liquid sources for one recipient. The HTML has its CSS inlined; the text part is derived from it.
     subject = models.TextField()
     html = models.TextField()
     text = models.TextField()
+    qr_inline = models.BooleanField(db_default=False, default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -78,6 +78,13 @@ SENDER_WORDS = re.compile(
     ),
     re.IGNORECASE,
 )
+# The key alone, where a call is refused for other reasons as well.
+KEY_WORDS = re.compile(
+    r"Invalid_Key|InvalidServerAPIKey|Mailgun Magnificent API|\bunauthori[sz]ed|\bunauthenticated"
+    r"|\b(api|access)[ _-]?(key|token)\b[^.]{0,40}\b(invalid|not valid|not found|unknown|wrong|expired)\b"
+    r"|\b(invalid|unknown|wrong|expired) (api|access)[ _-]?(key|token)\b",
+    re.IGNORECASE,
+)
 # The recipient, in the words of those services that do not repeat the address.
 RECIPIENT_WORDS = re.compile(
     r"['\"`]to(\[\d+\]|\.\d+)?(\.email)?['\"`]|\bto\.\d+\.email\b|\bvalid in to\b"
@@ -138,6 +145,35 @@ def own_words(response: requests.Response) -> str:
     """What a service said, after its status code."""
     reply = Reply(response.status_code, response.text[:BODY_LENGTH])
     return f"{reply.status} {_words(reply)}".strip()
+
+
+def key_problem(answer: object, esp: str) -> Problem | None:
+    """What the answer to a call that lacks all but the key says against the key; None: nothing.
+
+    Such a call is refused in any case: only for what is said of the key, the account or the address that
+    was called does it matter. An exception is an answer as well, or the lack of one.
+    """
+    if isinstance(answer, Exception) and getattr(answer, "response", None) is None:
+        return _unanswered(answer)
+    reply = _reply(getattr(answer, "response", answer)) or Reply(0, "")
+    refusal = REFUSALS.get(esp)
+    verdict = STATUSES.get(reply.status)
+    if 300 <= reply.status < 400 or KEY_WORDS.search(reply.body):
+        verdict = Verdict.SENDER
+    elif reply.status >= 500 and not (refusal and refusal.search(reply.body)):
+        verdict = Verdict.UNAVAILABLE
+    if verdict not in (Verdict.SENDER, Verdict.UNAVAILABLE):
+        return None
+    return Problem(verdict, _described(verdict, reply, _words(reply)), seconds(reply.retry_after))
+
+
+def _unanswered(error: Exception) -> Problem:
+    """What kept a call from being answered that could do no harm."""
+    cause = error.__cause__ or error
+    verdict = _without_reply(cause, called=True)
+    verdict = Verdict.UNAVAILABLE if verdict is Verdict.UNKNOWN else verdict
+    words = CONTROL.sub(" ", str(_root(cause))).strip() or type(cause).__name__
+    return Problem(verdict, f"{_explain(verdict, 0)} ({words[:BODY_LENGTH]})")
 
 
 def seconds(retry_after: str) -> float | None:

@@ -58,6 +58,7 @@ class SendLog(models.Model):
         RESENT = "resent", "Sent again by somebody's choice"
         COUNTED = "counted", "Counted as sent by somebody's choice"
         PROVEN = "proven", "Accepted, as a later report proves"
+        CONFIRMED = "confirmed", "Accepted, as the service said when asked again"
         ENDED = "ended", "The campaign ended before"
 
     workspace = models.ForeignKey(
@@ -92,6 +93,7 @@ class SendLog(models.Model):
     # Who holds the row and until when. The fence grows with every claim: a worker that was taken
     # for dead and comes back carries an old one, and its writes change nothing.
     worker = models.CharField(max_length=64, db_default="", blank=True)
+    # On an unknown row: until when its last lease was, which tells when the mail may have left.
     lease_until = models.DateTimeField(null=True)
     fence = models.IntegerField(db_default=0)
     # The provider's id for the mail, where it gives one.

@@ -10,9 +10,9 @@ from campaigns.credentials import CredentialsUnreadable
 from campaigns.models import Sender
 from campaigns.oauth import OAuthProvider, provider_of
 from campaigns.senders import is_loopback
-from delivery.transports import mailboxes, smtp
+from delivery.transports import esp_check, mailboxes, smtp
 from delivery.transports.base import Transport
-from delivery.transports.esp import EspTransport, service_of
+from delivery.transports.esp import EspTransport, Service, as_sent, service_of, without
 from delivery.transports.gmail import GmailBackend
 from delivery.transports.microsoft import MicrosoftBackend
 
@@ -45,8 +45,8 @@ def transport_for(sender: Sender) -> Transport:
 def check(sender: Sender) -> str | None:
     """Connect, log in and take leave; None when that worked, else what to tell the marketer.
 
-    Sends no mail and writes nothing. Takes seconds when the server is silent. An e-mail service is not
-    asked, since none says what a key may do but by sending: its settings are only looked through.
+    Sends no mail and writes nothing; what an SMTP server says of the size of mails stands on the sender
+    afterwards. Takes seconds when the server is silent.
     """
     try:
         if provider := provider_of(sender):
@@ -54,15 +54,25 @@ def check(sender: Sender) -> str | None:
             return mailboxes.check(sender, provider, MAILBOX_BACKENDS[provider.name]) or None
         match sender.transport:
             case Sender.Transport.MAILBOX:
-                problem = smtp.check(_mailbox())
+                return _smtp_problem(sender, _mailbox())
             case Sender.Transport.ESP:
-                _esp_transport(sender).close()
-                problem = None
+                return _esp_problem(sender)
             case _:
-                problem = smtp.check(_smtp_server(sender))
+                return _smtp_problem(sender, _smtp_server(sender))
     except SenderUnusable as error:
         return str(error)
-    return str(problem) if problem else None
+
+
+def _smtp_problem(sender: Sender, server: smtp.Server) -> str | None:
+    checked = smtp.check(server)
+    sender.announced_size = checked.announced_size
+    return str(checked.problem) if checked.problem else None
+
+
+def _esp_problem(sender: Sender) -> str | None:
+    service = _service(sender)
+    problem = esp_check.check(service, sender.from_email)
+    return without(as_sent(service), problem.error) if problem else None
 
 
 def backend_for(sender: Sender, provider: OAuthProvider) -> mailboxes.MailboxBackend:
@@ -82,8 +92,15 @@ def _mailbox() -> smtp.Server:
 
 def _esp_transport(sender: Sender) -> EspTransport:
     try:
-        return EspTransport(service_of(sender), settings.ESP_CONNECTIONS)
-    except (CredentialsUnreadable, ImproperlyConfigured, ValueError) as error:
+        return EspTransport(_service(sender), settings.ESP_CONNECTIONS)
+    except (ImproperlyConfigured, ValueError) as error:
+        raise SenderUnusable(str(error)) from error
+
+
+def _service(sender: Sender) -> Service:
+    try:
+        return service_of(sender)
+    except (CredentialsUnreadable, ImproperlyConfigured) as error:
         raise SenderUnusable(str(error)) from error
 
 

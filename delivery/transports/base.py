@@ -21,8 +21,19 @@ class Mail:
     row_id: int
     sender_address: str
     recipient: str
-    # RFC 5322, lines ended by CRLF, 7-bit.
-    message: bytes
+    # RFC 5322, lines ended by CRLF, 7-bit: what is this mail's own, then what it shares with others (its
+    # attachments), which all of them name and none copies.
+    own: bytes
+    tail: bytes = b""
+
+    @property
+    def message(self) -> bytes:
+        """The whole mail; with a tail this is a copy."""
+        return self.own + self.tail if self.tail else self.own
+
+    @property
+    def size(self) -> int:
+        return len(self.own) + len(self.tail)
 
 
 @dataclass(frozen=True, slots=True)

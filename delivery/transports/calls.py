@@ -16,6 +16,8 @@ from delivery.transports.base import Answer, Leaving, Mail, Verdict
 IDLE_SECONDS = 50
 # So many refusals in a row that name no reason, and no mail accepted between them: it is the sender.
 REFUSALS_IN_A_ROW = 20
+# Of mails with attachments, which each call has several copies of while it is on its way.
+BYTES_IN_FLIGHT = 40 * 1024 * 1024
 # After these no other mail would be taken either.
 CLOSED = frozenset({Verdict.UNAVAILABLE, Verdict.SENDER})
 
@@ -44,6 +46,8 @@ class ManyCalls:
 
     def __init__(self, connections: int) -> None:
         self._most = connections
+        # Calls that may be in flight with mails as large as these.
+        self._room = connections
         self._pool: ThreadPoolExecutor | None = None
         self._free: list[Line] = []
         self._refusals = 0
@@ -67,7 +71,7 @@ class ManyCalls:
         in_flight, pulling = 0, True
         trouble: Exception | None = None
         while True:
-            while pulling and in_flight < self._most:
+            while pulling and in_flight < self._room:
                 started = False
                 try:
                     started, pulling = self._start(mails, leaving, back)
@@ -100,6 +104,8 @@ class ManyCalls:
         mail = next(mails, None)
         if mail is None:
             return False, False
+        if mail.tail:
+            self._room = max(1, min(self._most, BYTES_IN_FLIGHT // mail.size))
         line = self._line()
         trouble = self._trouble_before(line, mail)
         if trouble is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,7 +57,7 @@ class EspTransport(ManyCalls):
         """Raises ImproperlyConfigured or ValueError where the service's client cannot use what it is told."""
         super().__init__(connections)
         self._service = service
-        self._hidden = _as_sent(service)
+        self._hidden = as_sent(service)
         self._shared: Any = None
         self._free.append(self._open_line())
 
@@ -98,15 +99,18 @@ class EspTransport(ManyCalls):
         return self._failed(mail, http.refused(said or "unknown", response, esp, mail.recipient))
 
     def _failed(self, mail: Mail, problem: http.Problem) -> Answer:
-        error = problem.error
-        for secret in self._hidden:
-            error = error.replace(secret, "***")
-        return Answer(
-            mail.row_id, problem.verdict, error=error[:ERROR_LENGTH], retry_after=problem.retry_after
-        )
+        error = without(self._hidden, problem.error)
+        return Answer(mail.row_id, problem.verdict, error=error, retry_after=problem.retry_after)
 
 
-def _as_sent(service: Service) -> list[str]:
+def without(secrets: Iterable[str], error: str) -> str:
+    """An error as it may be shown and kept."""
+    for secret in secrets:
+        error = error.replace(secret, "***")
+    return error[:ERROR_LENGTH]
+
+
+def as_sent(service: Service) -> list[str]:
     """The secrets in every form in which they go out, for services like to repeat what they refuse."""
     known = service.credentials
     secrets = [known[name] for name in service.esp.secrets if known.get(name)]

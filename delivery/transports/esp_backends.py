@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import email
 import email.message
 import email.policy
 import uuid
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import requests
 from anymail.message import AnymailMessage
+from anymail.utils import Attachment
 from django.utils.module_loading import import_string
 
 from campaigns.esps import Esp
@@ -39,7 +41,7 @@ class Message(AnymailMessage):  # type: ignore[misc]
 
     def __init__(self, mail: Mail, esp: Esp) -> None:
         """Raises delivery.transports.esp_parts.NotOurs."""
-        parts = esp_parts.read(mail.message)
+        parts = esp_parts.read(mail.own)
         own = parts.headers
         super().__init__(
             subject=esp_parts.decoded(own["subject"]),
@@ -58,11 +60,35 @@ class Message(AnymailMessage):  # type: ignore[misc]
         if esp.idempotency_http_header:
             self.http_headers[esp.idempotency_http_header] = _idempotency_key(own["message-id"])
         self.called = False
-        self._wire = mail.message
+        self._mail = mail
+        self.files = [*map(Enclosed, parts.files), *_shared(mail.tail)]
 
     def message(self) -> email.message.Message:
         """The very bytes that were built, for a service that takes them whole (Amazon)."""
-        return email.message_from_bytes(self._wire, policy=UNFOLDED)
+        return email.message_from_bytes(self._mail.message, policy=UNFOLDED)
+
+
+class Enclosed(Attachment):  # type: ignore[misc]
+    """A file as Anymail's payloads want it; what mails share is encoded for the first of them."""
+
+    def __init__(self, file: esp_parts.File) -> None:
+        mimetype = file.content_type.partition(";")[0]
+        super().__init__((file.name, file.data, mimetype))
+        self.inline, self.cid = bool(file.cid), file.cid
+        self.content_id = f"<{file.cid}>" if file.cid else None
+
+    @cached_property
+    def b64content(self) -> str:
+        return base64.b64encode(self.content_bytes).decode("ascii")
+
+    @property
+    def b64content_utf8(self) -> str:
+        return self.b64content
+
+
+@lru_cache(maxsize=4)
+def _shared(tail: bytes) -> tuple[Enclosed, ...]:
+    return tuple(map(Enclosed, esp_parts.files_of(tail))) if tail else ()
 
 
 def _own_headers(own: Mapping[str, str], esp: Esp) -> dict[str, str]:
@@ -145,4 +171,7 @@ class _Session:
         payload = super().build_message_payload(message, defaults)  # type: ignore[misc]
         if message.http_headers:
             payload.headers.update(message.http_headers)
+        if message.files:
+            # Not by way of the message, which would encode them for each mail.
+            payload.set_attachments(message.files)
         return payload

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import binascii
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.message import Message
+from functools import lru_cache
 
 FOLD = re.compile(r"\r\n(?=[ \t])")
 BOUNDARY = re.compile(r'boundary="?([^";]+)', re.IGNORECASE)
@@ -23,6 +26,16 @@ class NotOurs(ValueError):
     """A message that delivery.message did not build."""
 
 
+@dataclass(frozen=True, slots=True)
+class File:
+    """Something that a mail carries beside its texts. An image within it has the `cid` that names it."""
+
+    content_type: str
+    name: str
+    data: bytes
+    cid: str = ""
+
+
 @dataclass(slots=True)
 class Parts:
     """A mail in parts. Header names are in lower case, their values unfolded and still encoded."""
@@ -30,20 +43,25 @@ class Parts:
     headers: dict[str, str]
     text: str = ""
     html: str = ""
+    files: list[File] = field(default_factory=list)
 
 
 def read(message: bytes) -> Parts:
-    """The headers and the two bodies of a multipart/alternative message. Raises NotOurs."""
+    """The headers, the two bodies and the files of a message, or of its own part alone. Raises NotOurs."""
     head, _, body = message.partition(b"\r\n\r\n")
     parts = Parts(_headers(head))
-    boundary = BOUNDARY.search(parts.headers.get("content-type", ""))
-    if boundary is None:
-        raise NotOurs("The message has no parts.")
-    # What stands before the first and after the last boundary is for nobody (RFC 2046, 5.1.1).
-    delimiter = b"\r\n--" + boundary[1].encode()
-    for part in (b"\r\n" + body).split(delimiter)[1:-1]:
-        _read_part(part, parts)
+    _read_parts(parts.headers, body, parts)
     return parts
+
+
+@lru_cache(maxsize=4)
+def files_of(tail: bytes) -> tuple[File, ...]:
+    """The files that mails share; read once for each tail, which is one object for all of them."""
+    boundary, _, body = tail.removeprefix(b"\r\n--").partition(b"\r\n")
+    parts = Parts({})
+    kind = {"content-type": f'multipart/mixed; boundary="{boundary.decode()}"'}
+    _read_parts(kind, b"--" + boundary + b"\r\n" + body, parts)
+    return tuple(parts.files)
 
 
 def decoded(value: str) -> str:
@@ -72,22 +90,46 @@ def _headers(head: bytes) -> dict[str, str]:
     return {name.lower(): value.strip() for name, _, value in fields}
 
 
+def _read_parts(headers: Mapping[str, str], body: bytes, parts: Parts) -> None:
+    boundary = BOUNDARY.search(headers.get("content-type", ""))
+    if boundary is None:
+        raise NotOurs("The message has no parts.")
+    # What stands before the first and after the last boundary is for nobody (RFC 2046, 5.1.1).
+    delimiter = b"\r\n--" + boundary[1].encode()
+    for part in (b"\r\n" + body).split(delimiter)[1:]:
+        if part.startswith(b"--"):
+            return
+        _read_part(part, parts)
+
+
 def _read_part(part: bytes, parts: Parts) -> None:
     head, _, body = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
     headers = _headers(head)
+    kind = headers.get("content-type", "").partition(";")[0].lower()
+    if kind.startswith("multipart/"):
+        _read_parts(headers, body, parts)
+        return
     encoding = headers.get("content-transfer-encoding", "7bit").lower()
     if encoding == "quoted-printable":
         body = binascii.a2b_qp(body)
     elif encoding == "base64":
         body = binascii.a2b_base64(body)
-    content = body.translate(None, b"\r").decode()
-    kind = headers.get("content-type", "").partition(";")[0].lower()
-    if kind == "text/plain":
-        parts.text = content
+    if "content-disposition" in headers:
+        parts.files.append(_file(headers, body))
+    elif kind == "text/plain":
+        parts.text = body.translate(None, b"\r").decode()
     elif kind == "text/html":
-        parts.html = content
+        parts.html = body.translate(None, b"\r").decode()
     else:
         raise NotOurs(f"The message has a part of the type {kind or 'unknown'}.")
+
+
+def _file(headers: Mapping[str, str], data: bytes) -> File:
+    # The standard library knows all forms of RFC 2231; there are few files, and they are read once.
+    about = Message()
+    about["Content-Disposition"] = headers["content-disposition"]
+    name = about.get_filename("")
+    return File(headers["content-type"], name, data, headers.get("content-id", "").strip("<>"))
 
 
 def _word(match: re.Match[str]) -> str:

@@ -56,6 +56,7 @@ def send(request: HttpRequest, pk: int) -> HttpResponse:
         "may_test": access.may_edit(request.user, campaign.workspace_id),
         **_reach(request, campaign),
         **_message(campaign),
+        "warnings": readiness.warnings(campaign),
         "inbox": inbox.lines(campaign),
     }
     return show(request, "delivery/send.html", context)

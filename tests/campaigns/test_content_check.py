@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from campaigns import content
-from campaigns.content import ContentError, MergeField, Problem
+from campaigns.content import ContentError, MergeField, Problem, qr
 from campaigns.models import Content
 from tests.factories import AttributeFactory, CustomerFactory, TemplateFactory, WorkspaceFactory
 
@@ -96,6 +96,7 @@ def test_every_core_field_is_in_the_context_of_a_customer() -> None:
     customer = CustomerFactory(name="Ada", attributes={"orders": 3, "email": "not this"})
     [row] = type(customer).objects.filter(pk=customer.pk).values(*content.CUSTOMER_COLUMNS)
     context = content.context(row, customer.workspace, "Spring", "https://x.example/u/1")
+    context = content.with_qr_code(context, qr.of_customer(customer.workspace_id, customer.pk))
     for field in content.merge_fields(customer.workspace):
         group, _, name = field.name.partition(".")
         assert name in context[group] if name else group in context

@@ -120,7 +120,7 @@ def hand_over(sender: Sender, row: SendLog) -> None:
     built = mail(row.pk)
     message = built.message.replace(f"<{row.pk}.1@acme.example>".encode(), ours.encode())
     transport = transport_for(sender)
-    list(transport.deliver(iter([replace(built, message=message)]), lambda row_id: None))
+    list(transport.deliver(iter([replace(built, own=message)]), lambda row_id: None))
     transport.close()
 
 

@@ -276,9 +276,3 @@ def test_credentials_that_cannot_be_decrypted_make_the_sender_unusable(settings:
     settings.CREDENTIAL_KEYS = ["another"]
     with pytest.raises(SenderUnusable, match="CREDENTIAL_KEYS"):
         transport_for(locked)
-
-
-def test_a_check_looks_through_the_settings_and_calls_nobody() -> None:
-    with HttpStub() as stub:
-        assert check(sender("postmark", stub.url("postmark"))) is None
-        assert stub.requests == []

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from delivery.errors.smtp import Reply
+from delivery.transports.base import Mail
 from delivery.transports.smtp import wire
 
 
@@ -60,7 +61,7 @@ def test_a_reply_without_an_end_is_none(piece: bytes) -> None:
 
 @given(st.lists(st.sampled_from([b".", b"\r\n", b"\n", b"\r", b"a", b".\r\n"])).map(b"".join))
 def test_a_message_comes_out_as_it_went_in_and_ends_only_at_its_end(message: bytes) -> None:
-    sent = b"".join(wire.body(message))
+    sent = b"".join(wire.body(Mail(1, "a@b.example", "c@d.example", message)))
     assert sent.endswith((b"\r\n.\r\n", b".\r\n"))
     # As servers read it that take a bare LF for a line end, too.
     lines = sent.split(b"\n")

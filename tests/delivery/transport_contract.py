@@ -161,7 +161,7 @@ class TransportContract:
         small = mail(1)
         message = small.message.replace(b"Gr=C3=BC=C3=9Fe\r\n", LARGE * LARGE_LINES, 1)
         assert len(message) > 1_500_000
-        answers = deliver(wire.transport(), [replace(small, message=message)])
+        answers = deliver(wire.transport(), [replace(small, own=message)])
         assert [answer.verdict for answer in answers] == [ACCEPTED]
         [arrived] = wire.arrived()
         assert arrived["text"].count("x") == 76 * LARGE_LINES

@@ -73,6 +73,8 @@ class Connection:
         self._later: deque[tuple[Step, bytes]] = deque()
         self._unclean = False
         self._unsent = memoryview(b"")
+        # What is written after it: mails name what they share, and copy it nowhere.
+        self._to_follow: deque[memoryview] = deque()
         # How many bytes of the message that is leaving the kernel has not taken yet.
         self._body_unsent = 0
 
@@ -102,11 +104,15 @@ class Connection:
         """
         mail = cast(Mail, self.begun)
         self.left, self.begun, self.ready = mail, None, False
-        message, ending = wire.body(mail.message)
+        message, tail, ending = wire.body(mail)
         self._awaited.append(REPLY)
-        self._body_unsent = len(message) + len(ending)
+        self._body_unsent = len(message) + len(tail) + len(ending)
         self.deadline = time.monotonic() + patience.REPLY_SECONDS
-        self._send(b"".join((message, ending, self._commands(following) if following else b"")))
+        commands = self._commands(following) if following else b""
+        if tail:
+            self._send(message, tail, ending + commands)
+        else:
+            self._send(b"".join((message, ending, commands)))
 
     def read(self, report: Callable[[Answer], None]) -> None:
         """Take in what the server has said, and report what became of mails."""
@@ -131,6 +137,8 @@ class Connection:
             while self._unsent:
                 sent = self._sock.send(self._unsent[: self._record])
                 self._unsent = self._unsent[sent:]
+                if not self._unsent and self._to_follow:
+                    self._unsent = self._to_follow.popleft()
                 self._note_sent(sent)
         except BUSY:
             pass
@@ -165,8 +173,9 @@ class Connection:
         self._later.extend(zip(steps[1:], lines[1:], strict=True))
         return lines[0]
 
-    def _send(self, data: bytes) -> None:
+    def _send(self, data: bytes, *to_follow: bytes) -> None:
         self._unsent = memoryview(data)
+        self._to_follow.extend(map(memoryview, to_follow))
         self.write()
 
     def _note_sent(self, count: int) -> None:

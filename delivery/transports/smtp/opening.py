@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import cast
+from typing import NamedTuple, cast
 
 from campaigns.models import Sender
 from delivery.errors.smtp import Phase, Problem, Reply
@@ -149,16 +149,26 @@ class Opening:
             raise Problem(reply, self._phase)
 
 
-def check(server: Server) -> Problem | None:
-    """Connect, log in and take leave; None when that worked. Takes seconds when the server is silent."""
+class Checked(NamedTuple):
+    """What came of a test: the problem, or the size of mails that the server takes, where it says so."""
+
+    problem: Problem | None
+    announced_size: int | None = None
+
+
+def check(server: Server) -> Checked:
+    """Connect, log in and take leave. Takes seconds when the server is silent."""
     opening = Opening(server, lambda opening: None)
     opening.wait()
     if opening.opened:
+        size = opening.opened.esmtp_features.get("size", "")
         with contextlib.suppress(OSError):
             cast(socket.socket, opening.opened.sock).settimeout(patience.QUIT_SECONDS)
             opening.opened.quit()
         opening.opened.close()
-    return opening.problem
+        # RFC 1870, 3: zero is no limit that the server knows of.
+        return Checked(None, int(size) or None if size.isascii() and size.isdecimal() else None)
+    return Checked(opening.problem)
 
 
 def _reply(answer: tuple[int, bytes]) -> Reply:

@@ -29,7 +29,7 @@ def unusable(mail: Mail) -> Problem | None:
 
 def commands(mail: Mail, *, announce_size: bool) -> tuple[bytes, ...]:
     """MAIL, RCPT and DATA for a mail that is not unusable()."""
-    size = f" SIZE={len(mail.message)}" if announce_size else ""
+    size = f" SIZE={mail.size}" if announce_size else ""
     return (
         f"MAIL FROM:<{mail.sender_address}>{size}\r\n".encode("ascii"),
         f"RCPT TO:<{mail.recipient}>\r\n".encode("ascii"),
@@ -37,17 +37,20 @@ def commands(mail: Mail, *, announce_size: bool) -> tuple[bytes, ...]:
     )
 
 
-def body(message: bytes) -> tuple[bytes, bytes]:
-    """The message as it goes over the wire, and the line that ends it.
+def body(mail: Mail) -> tuple[bytes, bytes, bytes]:
+    """The message as it goes over the wire: what is its own, what it shares, and the line that ends it.
 
     A dot that begins a line is doubled, also after a bare LF: to a server that takes one for the end
-    of a line, a lone dot there would end the message and let the rest pass for commands.
+    of a line, a lone dot there would end the message and let the rest pass for commands. The shared part is
+    base64 and our own lines around it, where none begins with a dot.
     """
+    message = mail.own
     if LEADING_DOT.search(message):
         message = LEADING_DOT.sub(b"\n..", message)
     if message.startswith(b"."):
         message = b"." + message
-    return message, b".\r\n" if message.endswith(b"\r\n") else b"\r\n.\r\n"
+    whole_lines = (mail.tail or message).endswith(b"\r\n")
+    return message, mail.tail, b".\r\n" if whole_lines else b"\r\n.\r\n"
 
 
 class ReplyReader:

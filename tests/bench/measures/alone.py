@@ -9,7 +9,6 @@ from tests.bench.sinks import Sink
 from tests.bench.verify import Wrong
 from tests.bench.world import World
 
-
 FAR_AWAY = 1_000_000_000
 
 
