@@ -35,6 +35,7 @@ def save_customer(
     email: str,
     customer: Customer | None = None,
     attributes: Mapping[str, Any] | None = None,
+    tracked: bool | None = None,
     **fields: str,
 ) -> Customer:
     """Create or change one customer: the given one, else the one with this address.
@@ -43,7 +44,7 @@ def save_customer(
     is not written here (audience.consent does that). One transaction; may be repeated. Raises
     ValidationError with messages by field, and then nothing is written.
     """
-    values = _checked(email, fields)
+    values = _checked(email, fields) | ({} if tracked is None else {"tracked": tracked})
     given = dict(attributes or {})
     try:
         checked = typed.check(workspace, given)

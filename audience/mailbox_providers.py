@@ -18,7 +18,8 @@ class MailboxProvider(models.TextChoices):
 
 # Domains, and first labels of domains that each country has one of (hotmail.fr).
 DOMAINS = {
-    MailboxProvider.GOOGLE: ("gmail.com", "googlemail.com"),
+    # The last is nobody's (RFC 2606), and the sample's.
+    MailboxProvider.GOOGLE: ("gmail.com", "googlemail.com", "gmail.example"),
     MailboxProvider.MICROSOFT: ("msn.com", "passport.com"),
     MailboxProvider.YAHOO: ("aol.com", "ymail.com", "rocketmail.com", "myyahoo.com"),
 }

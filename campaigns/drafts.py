@@ -53,8 +53,9 @@ def create(
     start_time: time | None = None,
     clock: Campaign.Clock = Campaign.Clock.WORKSPACE,
     actor: User | None = None,
+    **tracking: Any,
 ) -> Draft:
-    """Make a draft in one transaction.
+    """Make a draft in one transaction; `tracking` are the columns `tracked` and `utm`, `utm_source`, ....
 
     A segment, template or sender that does not exist in the workspace raises NotInWorkspace and
     writes nothing. A flow that does not exist is left out and said so: a campaign can do without.
@@ -76,6 +77,7 @@ def create(
             start_time=start_time,
             clock=clock,
             created_by=actor,
+            **tracking,
         )
         CampaignSender.objects.bulk_create(
             CampaignSender(campaign=campaign, sender=_find(Sender, workspace, pk)) for pk in sender_ids

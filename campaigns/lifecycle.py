@@ -83,8 +83,9 @@ def activate(campaign: Campaign, actor: User | None = None) -> None:
         if problems:
             raise NotReady(problems)
         assert campaign.template is not None  # noqa: S101 - readiness has seen to it
-        frozen = content.freeze(campaign.template)
-        _move(campaign, "activate", actor, "", content=frozen, activated_at=Now())
+        frozen = content.freeze(campaign.template, campaign.utm_parameters())
+        tracked = campaign.tracked and campaign.workspace.tracked
+        _move(campaign, "activate", actor, "", content=frozen, tracked=tracked, activated_at=Now())
 
 
 def pause(campaign: Campaign, actor: User | None = None, reason: str = "") -> None:
@@ -121,8 +122,8 @@ def reopen(campaign: Campaign, actor: User | None, reason: str) -> None:
     _move(campaign, "reopen", actor, reason, result="", finished_at=None)
 
 
-def note(campaign: Campaign, actor: User, words: str) -> None:
-    """Write into the campaign's history what somebody did that leaves its status as it is."""
+def note(campaign: Campaign, actor: User | None, words: str) -> None:
+    """Write into the campaign's history what was done that leaves its status as it is."""
     CampaignTransition.objects.create(
         campaign=campaign,
         action="note",

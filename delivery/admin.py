@@ -20,7 +20,7 @@ from unfold.decorators import display
 
 from audience.admin.base import ReadOnly, WorkspaceAdmin
 from audience.admin.search import AddressSearch
-from delivery import why
+from delivery import verdicts, why
 from delivery.models import Event, Progress, SendLog
 
 # The beat's schedule is config.settings.CELERY_BEAT_SCHEDULE, which it writes into these by itself.
@@ -73,13 +73,23 @@ class SendLogAdmin(ReadOnly, AddressSearch, WorkspaceAdmin):
 
 @admin.register(Event)
 class EventAdmin(ReadOnly, WorkspaceAdmin):
-    list_display = ("at", "type", "source", "email", "received_at", "applied_at")
+    list_display = ("at", "type", "verdict", "source", "email", "received_at", "applied_at")
     list_select_related = ("sendlog",)
     sortable_by = ()
     fieldsets = (
-        (None, {"fields": ["email", "ledger_row", "type", "detail", "at"]}),
-        ("Report", {"fields": ["source", "received_at", "applied_at", "key"], "classes": ["collapse"]}),
+        (None, {"fields": ["email", "ledger_row", "type", "by_whom", "link", "detail", "at"]}),
+        (
+            "Report",
+            {
+                "fields": ["source", "user_agent", "ip", "received_at", "applied_at", "key"],
+                "classes": ["collapse"],
+            },
+        ),
     )
+
+    @display(description="By whom")
+    def by_whom(self, event: Event) -> str:
+        return verdicts.shown(event)
 
     @display(description="E-mail address")
     def email(self, event: Event) -> str:

@@ -1,12 +1,13 @@
 """What segments may ask about mails: sent, opened, clicked, bounced.
 
 audience.segments must not know of the ledger, so delivery registers these when it starts. Each is an
-EXISTS on one customer's rows of this workspace, which joins nothing to the customers.
+EXISTS on one customer's rows of this workspace, which joins nothing to the customers. Opens and clicks
+are those of people, unless the machines' are asked for too (delivery.verdicts).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -26,15 +27,20 @@ def register_fields() -> None:
     bounced = _ledger(outcome=SendLog.Outcome.BOUNCED)
     register(_field("bounced", "mail bounced", bounced, "outcome_at", "campaign"))
     for type_ in (Event.Type.OPENED, Event.Type.CLICKED):
-        register(_field(type_, f"mail {type_}", _events(type_), "at", "sendlog__campaign"))
+        people, everything = _events(type_, [Event.Verdict.PERSON]), _events(type_, Event.Verdict.values)
+        register(_field(type_, f"mail {type_}", people, "at", "sendlog__campaign"))
+        label = f"mail {type_}, machines included,"
+        register(_field(f"{type_}_all", label, everything, "at", "sendlog__campaign"))
 
 
 def _ledger(**state: str) -> Rows:
     return lambda scope: SendLog.objects.of(scope.workspace).filter(customer=OuterRef("pk"), **state)
 
 
-def _events(type_: str) -> Rows:
-    return lambda scope: Event.objects.of(scope.workspace).filter(customer_id=OuterRef("pk"), type=type_)
+def _events(type_: str, verdicts: Sequence[str]) -> Rows:
+    return lambda scope: Event.objects.of(scope.workspace).filter(
+        customer_id=OuterRef("pk"), type=type_, verdict__in=verdicts
+    )
 
 
 def _field(name: str, label: str, rows: Rows, at: str, campaign: str) -> Field:

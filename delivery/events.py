@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from ipaddress import ip_address
 from typing import Any, NamedTuple
 
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
-from delivery import sql
+from delivery import sql, verdicts
 from delivery.errors.base import CONTROL, ERROR_LENGTH
 from delivery.models import Event
+from delivery.spool import Hit
 from delivery.tokens import Reference
+from delivery.verdicts import Fact
 
 # How the detail of a bounce begins: whether the address is at fault for good.
 HARD = "Hard bounce"
@@ -27,6 +30,7 @@ class Report(NamedTuple):
 
     `fact` is the provider's own id of what happened, where it can happen to a mail more than once.
     A bounce is `permanent` when the address does not take mail and never will (RFC 3463: 5.1.1).
+    `agent` is the program that opened or clicked, where the provider says.
     """
 
     about: Reference | int
@@ -35,6 +39,7 @@ class Report(NamedTuple):
     fact: str = ""
     detail: str = ""
     permanent: bool = False
+    agent: str = ""
 
 
 def record(
@@ -66,20 +71,23 @@ _REPORTED = {
     "type": "text",
     "key": "text",
     "detail": "text",
+    "agent": "text",
     "at": "timestamptz",
 }
 
 
 def record_reports(reports: Sequence[Report]) -> list[int]:
-    """Keep what a provider reports, in one statement; return the ids of the events that are new.
+    """Keep what a provider reports, in one transaction; return the ids of the events that are new.
 
     Guards that the ledger row exists and is the one that the reference names, of that workspace and
-    customer: a report that fits no row leaves no trace. Commits by itself; may be repeated.
+    customer: a report that fits no row leaves no trace. Commits by itself; may be repeated. Opens and
+    clicks are judged, and do not count where our own tracking does (delivery.verdicts).
     """
     statement = f"""
         INSERT INTO delivery_event
-            (workspace_id, sendlog_id, customer_id, type, source, key, detail, at)
-        SELECT l.workspace_id, l.id, l.customer_id, r.type, '{Event.Source.PROVIDER}', r.key, r.detail, r.at
+            (workspace_id, sendlog_id, customer_id, type, source, key, detail, user_agent, at)
+        SELECT l.workspace_id, l.id, l.customer_id, r.type, '{Event.Source.PROVIDER}', r.key, r.detail,
+            r.agent, r.at
         FROM {sql.table(_REPORTED)} r
         JOIN delivery_sendlog l ON l.id = r.row_id
           AND l.workspace_id = COALESCE(r.workspace_id, l.workspace_id)
@@ -87,9 +95,59 @@ def record_reports(reports: Sequence[Report]) -> list[int]:
         ORDER BY r.key
         ON CONFLICT (key) DO NOTHING
         RETURNING id"""  # noqa: S608 - constants of ours
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement, [sql.rows(map(_reported, reports))])
-        return [event_id for (event_id,) in cursor.fetchall()]
+        new = [event_id for (event_id,) in cursor.fetchall()]
+        if any(report.type in verdicts.JUDGED for report in reports):
+            verdicts.judge_reported(new)
+    return new
+
+
+_HIT = {
+    "row_id": "bigint",
+    "workspace_id": "bigint",
+    "customer_id": "bigint",
+    "type": "text",
+    "key": "text",
+    "detail": "text",
+    "link": "smallint",
+    "verdict": "text",
+    "reason": "text",
+    "agent": "text",
+    "ip": "inet",
+    "at": "timestamptz",
+}
+
+
+def record_hits(hits: Sequence[Hit]) -> list[int]:
+    """Keep what our own pixels and links saw, judged, in one transaction; return their mails' row ids.
+
+    Guards that each hit's row is of the workspace and customer that its token names, that the customer
+    exists, and that tracking is not switched off by now for any of them or the campaign: any other hit
+    leaves no trace. Earlier hits of the same mails are judged again. May be repeated: returns a row
+    once for each hit that is new. They need not be applied (feedback.seen).
+    """
+    statement = f"""
+        INSERT INTO delivery_event
+            (workspace_id, sendlog_id, customer_id, type, source, key, detail, link, verdict,
+             verdict_reason, user_agent, ip, at, applied_at)
+        SELECT l.workspace_id, l.id, l.customer_id, r.type, '{Event.Source.TRACKER}', r.key, r.detail,
+            r.link, r.verdict, r.reason, r.agent, r.ip, r.at, {sql.now()}
+        FROM {sql.table(_HIT)} r
+        JOIN delivery_sendlog l
+          ON l.id = r.row_id AND l.workspace_id = r.workspace_id AND l.customer_id = r.customer_id
+        JOIN audience_customer p ON p.id = l.customer_id AND p.workspace_id = l.workspace_id AND p.tracked
+        JOIN audience_workspace w ON w.id = l.workspace_id AND w.tracked
+        JOIN campaigns_campaign c ON c.id = l.campaign_id AND c.tracked
+        ORDER BY r.key
+        ON CONFLICT (key) DO NOTHING
+        RETURNING sendlog_id"""  # noqa: S608 - constants of ours
+    facts = [_fact(-number, hit) for number, hit in enumerate(hits, start=1)]
+    with transaction.atomic(), connection.cursor() as cursor:
+        judged = verdicts.judge_new(facts)
+        rows = [_hit(fact, hit) | judged[fact.id]._asdict() for fact, hit in zip(facts, hits, strict=True)]
+        cursor.execute(statement, [sql.rows(rows)])
+        return [row_id for (row_id,) in cursor.fetchall()]
 
 
 def is_hard_bounce(event: Event) -> bool:
@@ -106,17 +164,59 @@ def _reported(report: Report) -> dict[str, Any]:
         "type": report.type,
         "key": _key(Event.Source.PROVIDER, row_id, report.type, report.fact),
         "detail": _detail(report),
+        "agent": _text(report.agent)[:255],
         "at": sql.moment(report.at or timezone.now()),
     }
 
 
 def _detail(report: Report) -> str:
     """The provider's words, without what a database cannot hold; of a bounce, its kind before them."""
-    words = CONTROL.sub(" ", report.detail.encode("utf-8", "replace").decode())[:ERROR_LENGTH].strip()
+    words = _text(report.detail)[:ERROR_LENGTH].strip()
     if report.type != Event.Type.BOUNCED:
         return words
     kind = HARD if report.permanent else SOFT
     return f"{kind}: {words}" if words else kind
+
+
+def _fact(number: int, hit: Hit) -> Fact:
+    return Fact(
+        id=number,
+        row_id=hit.row_id,
+        type=Event.Type.OPENED if hit.link is None else Event.Type.CLICKED,
+        source=Event.Source.TRACKER,
+        link=hit.link,
+        sign=hit.sign,
+        agent=_text(hit.agent)[:255],
+        at=datetime.fromtimestamp(hit.at, UTC),
+    )
+
+
+def _hit(fact: Fact, hit: Hit) -> dict[str, Any]:
+    return {
+        "row_id": hit.row_id,
+        "workspace_id": hit.workspace_id,
+        "customer_id": hit.customer_id,
+        "type": fact.type,
+        "key": _key(Event.Source.TRACKER, hit.row_id, Event.Type(fact.type), hit.id),
+        "detail": fact.sign,
+        # The hidden link is none of the content's.
+        "link": fact.link or None,
+        "agent": fact.agent,
+        "ip": _address(hit.ip),
+        "at": sql.moment(fact.at),
+    }
+
+
+def _address(text: str) -> str | None:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        return None
+
+
+def _text(words: str) -> str:
+    """Without what a database cannot hold."""
+    return CONTROL.sub(" ", words.encode("utf-8", "replace").decode())
 
 
 def _key(source: Event.Source, row_id: object, type_: Event.Type, fact: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from itertools import islice
 
@@ -76,13 +76,26 @@ def apply(event_ids: Sequence[int], *, ip: str | None = None) -> None:
         waiting = Event.objects.select_for_update().filter(pk__in=event_ids, applied_at=None)
         mine = list(waiting.order_by("pk"))
         Event.objects.filter(pk__in=[event.pk for event in mine]).update(applied_at=Now())
-        for workspace_id in sorted({event.workspace_id for event in mine if _refuses(event)}):
+        # What was made up moves figures and keeps nobody from being mailed.
+        real = [event for event in mine if event.source != Event.Source.SIMULATED]
+        for workspace_id in sorted({event.workspace_id for event in real if _refuses(event)}):
             refusals.announce(workspace_id)
         rows = _lock_rows(mine)
-        _opt_out(mine, rows, ip)
-        _suppress(mine, rows)
+        _opt_out(real, rows, ip)
+        _suppress(real, rows)
         proven = unknown.prove({row.pk for row in rows.values()})
         _move_outcomes(mine, rows)
+    unknown.restate(proven)
+
+
+def seen(row_ids: Collection[int]) -> None:
+    """Do what follows from opens and clicks of these mails: one that was seen had been accepted.
+
+    Whoever saw it, a machine as well. Nothing else follows by itself. May be repeated; what a process
+    that died has left is done by apply_left_over().
+    """
+    with transaction.atomic():
+        proven = unknown.prove(row_ids)
     unknown.restate(proven)
 
 

@@ -231,12 +231,15 @@ class _Stream:
     def _with_customers(self, passed: Sequence[Passed]) -> list[tuple[Passed, Recipient]]:
         """The rows with what their mails say; one whose customer was deleted behind the gate is refused."""
         ids = {row.customer_id for row in passed}
-        columns = Customer.objects.filter(pk__in=ids).values_list("pk", *CUSTOMER_COLUMNS)
-        found = {pk: dict(zip(CUSTOMER_COLUMNS, values, strict=True)) for pk, *values in columns}
+        columns = Customer.objects.filter(pk__in=ids).values_list("pk", "tracked", *CUSTOMER_COLUMNS)
+        found = {
+            pk: (dict(zip(CUSTOMER_COLUMNS, values, strict=True)), tracked)
+            for pk, tracked, *values in columns
+        }
         gone = [row for row in passed if row.customer_id not in found]
         self._move([Settlement(*row.claim, Status.SUPPRESSED, Reason.DELETED) for row in gone])
         return [
-            (row, Recipient(row.row_id, row.customer_id, row.email, found[row.customer_id]))
+            (row, Recipient(row.row_id, row.customer_id, row.email, *found[row.customer_id]))
             for row in passed
             if row.customer_id in found
         ]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from base64 import encodebytes
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -23,6 +24,8 @@ from delivery.transports.base import Mail
 
 # RFC 2046, 5.1.1: no line of a part may begin with it; no line of quoted-printable has "=_" in it.
 BOUNDARY = "=_drumbeat"
+# The links that each mail has of its own, as templates call them, and where they lead (delivery.urls).
+PATHS = {"unsubscribe_link": "u", "view_in_browser_link": "v", "click_base": "c", "pixel_link": "o"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,8 @@ class Recipient:
     email: str
     # The customer's columns by name, `attributes` included.
     columns: Mapping[str, Any]
+    # Off: the links and the mail are as the author wrote them.
+    tracked: bool = True
 
 
 class Builder:
@@ -46,36 +51,46 @@ class Builder:
         domain = sender.from_email.rpartition("@")[2]
         self._workspace_id = campaign.workspace_id
         self._sender_address = sender.from_email
-        self._encoder = content.encoder_for(campaign.content)
+        self._content = campaign.content
+        self._tracks = campaign.tracked and campaign.workspace.tracked
         self._shared = content.shared_context(campaign.workspace, campaign.name)
         self._id_end = _id_end(campaign.pk, domain)
         self._tail = enclosures.tail_of(campaign.content) if tail is None else tail
         self._common = _common_headers(campaign, sender, domain, mixed=bool(self._tail))
-        self._qr_code = QrCode(campaign) if self._encoder.shows_qr_code else None
+        self._qr_code = QrCode(campaign) if self._plain.shows_qr_code else None
 
     def build(self, to: Recipient) -> Mail:
         """The mail for one recipient. Raises campaigns.content.RenderError.
 
         Its Message-ID is the same for every attempt, so that a mailbox that gets two shows one.
         """
-        token = tokens.make(tokens.Reference(self._workspace_id, to.customer_id, to.row_id))
-        unsubscribe = unsubscribe_link(token)
-        data = content.personal_context(to.columns, unsubscribe, self._shared)
+        about = tokens.Reference(self._workspace_id, to.customer_id, to.row_id, self._content.pk or 0)
+        own = links(tokens.make(about))
+        data = content.personal_context(to.columns, own, self._shared)
         html_head, html_end = HTML_HEAD, END
         if self._qr_code is not None:
             data, html_head, html_end = self._qr_code.added(data, to.customer_id)
-        subject, text, html = self._encoder.encode(data)
+        encoder = self._tracking if self._tracks and to.tracked else self._plain
+        subject, text, html = encoder.encode(data)
         # RFC 8058: one-click; RFC 2369 for the header itself. One line: relays break folded ones.
         headers = (
             f"To: {mailbox(to.columns['name'], to.email)}\r\n"
             f"Subject: {unstructured(subject)}\r\n"
             f"Date: {date()}\r\n"
             f"Message-ID: <{to.row_id}{self._id_end}\r\n"
-            f"List-Unsubscribe: <{unsubscribe}>\r\n"
+            f"List-Unsubscribe: <{own['unsubscribe_link']}>\r\n"
             f"{self._common}"
         )
         message = b"".join((headers.encode("ascii"), TEXT_HEAD, text, html_head, html, html_end))
         return Mail(to.row_id, self._sender_address, to.email, message, self._tail)
+
+    @cached_property
+    def _tracking(self) -> content.Encoder:
+        return content.encoder_for(self._content, tracked=True)
+
+    @cached_property
+    def _plain(self) -> content.Encoder:
+        return content.encoder_for(self._content)
 
 
 def _common_headers(campaign: Campaign, sender: Sender, domain: str, *, mixed: bool) -> str:
@@ -98,9 +113,19 @@ def _common_headers(campaign: Campaign, sender: Sender, domain: str, *, mixed: b
     return "\r\n".join(lines)
 
 
+def links(token: str) -> dict[str, str]:
+    """The links of one mail, by the names that templates have for them."""
+    return {name: make(token) for name, make in _makers(settings.SITE_URL).items()}
+
+
+@lru_cache
+def _makers(site: str) -> dict[str, Callable[[str], str]]:
+    return {name: content.addresses(f"{site}/{path}/") for name, path in PATHS.items()}
+
+
 def unsubscribe_link(token: str) -> str:
     """The address at which one person can opt out."""
-    return f"{settings.SITE_URL}/u/{token}"
+    return links(token)["unsubscribe_link"]
 
 
 def message_id(row_id: int, campaign_id: int, domain: str) -> str:

@@ -1,19 +1,92 @@
-"""The pages that people reach from their mail, without logging in: unsubscribing."""
+"""The pages that people reach from their mail, without logging in: links, pictures, unsubscribing."""
 
 from __future__ import annotations
 
+from base64 import b64decode
+from contextlib import suppress
+
 from django.core.exceptions import SuspiciousOperation
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.multipartparser import MultiPartParserError
 from django.http.request import UnreadablePostError
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from audience.models import Customer, Workspace
-from delivery import feedback, tokens
+from delivery import browser, feedback, spool, tokens, verdicts
 from delivery.models import Event
+
+# One transparent pixel, as GIF.
+PIXEL = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+# Nobody is told where the request came from, and no search engine keeps it.
+DISCREET = {"Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex, nofollow"}
+# A mail is the work of whoever writes templates: no scripts, no forms, no cookies of this site.
+SANDBOX = (
+    "sandbox allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation;"
+    " default-src 'none'; img-src https: http: data:; style-src 'unsafe-inline' https:;"
+    " font-src https: data:; frame-ancestors 'none'; form-action 'none'; base-uri 'none'"
+)
+
+
+@never_cache
+@require_safe
+def pixel(request: HttpRequest, token: str) -> HttpResponse:
+    """Answer a pixel, whatever the token; count an open if it is one of ours."""
+    with suppress(tokens.InvalidToken):
+        _note(request, tokens.read(token.removesuffix(".gif")), None)
+    return HttpResponse(PIXEL, content_type="image/gif", headers=DISCREET)
+
+
+@never_cache
+@require_safe
+def click(request: HttpRequest, token: str, number: int) -> HttpResponse:
+    """Count a click, then lead to where the link of that number leads; 404 for any other.
+
+    The address comes from the frozen content and never from the request, so that nobody can make this
+    site lead elsewhere. Link 0 is the hidden one, and leads nowhere.
+    """
+    try:
+        about = tokens.read(token)
+        address = browser.target(about, number) if number else ""
+    except (tokens.InvalidToken, browser.NotShown):
+        return _not_found()
+    _note(request, about, number)
+    return HttpResponseRedirect(address, headers=DISCREET) if address else _not_found()
+
+
+@never_cache
+@require_safe
+def view(request: HttpRequest, token: str) -> HttpResponse:
+    """Show a mail in the browser, to whoever has its link. It counts nothing."""
+    try:
+        page = browser.page(tokens.read(token))
+    except (tokens.InvalidToken, browser.NotShown):
+        return _not_found()
+    return HttpResponse(page, headers=DISCREET | {"Content-Security-Policy": SANDBOX})
+
+
+def _note(request: HttpRequest, about: tokens.Reference, link: int | None) -> None:
+    """Keep an open or a click; of a test mail, nothing."""
+    if about.row_id:
+        agent, address = (request.META.get(name, "") for name in ("HTTP_USER_AGENT", "REMOTE_ADDR"))
+        spool.note(about, link, _sign(request, link), agent, address)
+
+
+def _sign(request: HttpRequest, link: int | None) -> str:
+    """What shows at once that nobody looked."""
+    if link == 0:
+        return verdicts.HIDDEN_LINK
+    if request.method == "HEAD":
+        return verdicts.HEAD
+    # Fetch Metadata has the first; browsers of before have the others.
+    purpose = (request.META.get(name, "") for name in ("HTTP_SEC_PURPOSE", "HTTP_PURPOSE", "HTTP_X_MOZ"))
+    return verdicts.PREFETCH if any("pre" in words.lower() for words in purpose) else ""
+
+
+def _not_found() -> HttpResponse:
+    return HttpResponse("Not found.\n", status=404, content_type="text/plain", headers=DISCREET)
 
 
 @never_cache

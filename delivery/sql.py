@@ -50,6 +50,7 @@ class Lock(enum.IntEnum):
     """What workers take turns at: the first key of PostgreSQL's advisory locks, apart from all others."""
 
     FILLING = 7363
+    JUDGING = 7364
 
 
 def try_lock(lock: Lock, number: int = 0) -> bool:
@@ -62,6 +63,13 @@ def try_lock(lock: Lock, number: int = 0) -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [lock, number])
         return bool(cursor.fetchone()[0])
+
+
+def wait_for_lock(lock: Lock, number: int = 0) -> None:
+    """Take a lock until the end of the transaction, when its turn comes. SQLite has one writer."""
+    if is_postgresql():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [lock, number])
 
 
 def table(columns: Mapping[str, str]) -> str:

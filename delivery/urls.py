@@ -23,12 +23,15 @@ from delivery.views import (
 app_name = "delivery"
 
 urlpatterns = [
-    # The same as delivery.message.unsubscribe_link makes.
+    # The same as delivery.message.links makes.
     path("u/<str:token>", public.unsubscribe, name="unsubscribe"),
     # The same as campaigns.content.qr makes.
     path("q/<str:token>.png", codes.image, {"kind": "png"}, name="qr_code"),
     path("q/<str:token>.svg", codes.image, {"kind": "svg"}, name="qr_code_svg"),
-    path("c/<str:token>", codes.customer, name="qr_customer"),
+    path("p/<str:token>", codes.customer, name="qr_customer"),
+    path("o/<str:token>", public.pixel, name="pixel"),
+    path("c/<str:token>/<int:number>", public.click, name="click"),
+    path("v/<str:token>", public.view, name="view"),
     path("campaigns/<int:pk>/send/", send.send, name="send"),
     path("campaigns/<int:pk>/send/audience/", send.choose, name="send_audience"),
     path("campaigns/<int:pk>/send/test/", testing.test, name="send_test"),

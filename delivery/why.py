@@ -106,8 +106,19 @@ def _moments(row: SendLog) -> list[Moment]:
     if row.sent_at and row.reason not in (Reason.COUNTED, Reason.PROVEN):
         moments.append(Moment(row.sent_at, "Handed over", row.provider_id))
     events = Event.objects.filter(sendlog_id=row.pk).order_by("at")
-    moments += [Moment(event.at, event.get_type_display(), event.detail) for event in events]
-    return moments
+    return moments + [Moment(event.at, _said(event), event.detail) for event in events]
+
+
+def _said(event: Event) -> str:
+    """What came back; of an open or a click by whom, and of what was made up that it was."""
+    words = [event.get_type_display()]
+    if event.link is not None:
+        words.append(f"link {event.link}")
+    if event.verdict:
+        words.append(event.get_verdict_display())
+    if event.source == Event.Source.SIMULATED:
+        words.append(event.get_source_display())
+    return " · ".join(words)
 
 
 def _past(item: dict[str, str]) -> Moment:

@@ -26,7 +26,18 @@ from django.utils import timezone
 from audience import imports
 from campaigns import lifecycle, schedule
 from campaigns.models import Campaign
-from delivery import doubts, feedback, heartbeats, limits, replay, senders, sql, sweep, warm_up
+from delivery import (
+    doubts,
+    feedback,
+    heartbeats,
+    limits,
+    reactions,
+    replay,
+    senders,
+    sql,
+    sweep,
+    warm_up,
+)
 from delivery.fill import fill_page
 from delivery.finish import finish_done_campaigns
 from delivery.handover import Hands, take_turn
@@ -39,8 +50,9 @@ logger = logging.getLogger(__name__)
 # Seconds between two looks at what dead workers left behind; while no campaign is due, the second.
 MEND_EVERY = 10.0
 MEND_IDLE_EVERY = 30.0
-# Seconds of an import, and of filling a campaign's ledger, in one round.
+# Seconds of an import, of taking in opens and clicks, and of filling a campaign's ledger, in one round.
 IMPORT_SECONDS = 2.0
+REACTION_SECONDS = 1.0
 FILL_SECONDS = 1.0
 # Seconds between two looks at an empty queue, and at lanes that wait for a limit.
 POLL_EVERY = 2.0
@@ -104,22 +116,23 @@ class Worker:
             self._lock.close()
 
     def run_once(self) -> bool:
-        """Take one round: an import's slice, some filling, one lane's turn. True: there was work.
+        """Take one round: an import, opens and clicks, filling, one lane's turn. True: there was work.
 
         The lane is the one that has waited longest, so that a large campaign does not starve a small
-        one; an import gets a slice of time, so that it holds up no mail for long.
+        one; all else gets a slice of time, so that it holds up no mail for long.
         """
         self._rest = POLL_EVERY
         imported = imports.claim_and_run_next(seconds=IMPORT_SECONDS) is not None
+        taken_in = reactions.take_in(REACTION_SECONDS) > 0 or imported
         if not settings.ENABLE_EMAIL_SCHEDULER:
-            return imported
+            return taken_in
         campaigns = schedule.due_campaigns(timezone.now())
         self._mend(MEND_EVERY if campaigns else MEND_IDLE_EVERY)
         if not campaigns:
-            return imported
+            return taken_in
         filled = _fill_some(campaigns)
         served = self._serve(due_lanes(campaigns, timezone.now()))
-        return finish_done_campaigns() > 0 or imported or filled or served
+        return finish_done_campaigns() > 0 or taken_in or filled or served
 
     def run_until_idle(self, stop: Callable[[], bool] = lambda: False, seconds: float = 60.0) -> None:
         """Take rounds until nothing is due, `stop` says so, or the time is over; waits for short limits."""

@@ -23,10 +23,11 @@ from delivery.models import SendLog
 from tests.bench import people, verify
 from tests.bench.measures import MEASURES, idle, imports
 from tests.bench.measures.segments import RULE_SETS
+from tests.bench.measures.tracking import LINKS
 from tests.bench.measures.usual_design import django_template
 from tests.bench.sinks import Sink
-from tests.bench.world import TEMPLATE
-from tests.factories import CampaignFactory, SuppressionFactory
+from tests.bench.world import TEMPLATE, World
+from tests.factories import CampaignFactory, SenderFactory, SuppressionFactory
 
 
 def bench(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -178,9 +179,18 @@ def test_the_file_to_import_has_its_rows(tmp_path: Path) -> None:
     assert (tmp_path / "c.csv").read_text().count("\n") == 21
 
 
+@pytest.mark.django_db
+def test_every_bench_mail_has_eight_links_that_count() -> None:
+    campaign = World().campaign(SenderFactory(workspace=people.workspace()))
+    lifecycle.activate(campaign)
+    assert len(campaign.content.links) == LINKS == 8
+    assert campaign.content.tracked_html.count("{{ click_base }}/") == 9
+    assert campaign.content.tracked_html.count("{{ pixel_link }}") == 1
+
+
 def test_the_control_sends_as_much_as_we_do() -> None:
     from django.template import Context, Template
 
     customer = SimpleNamespace(orders=7, total_spent=12, city="Rome", plan="pro")
     html = Template(django_template(TEMPLATE.read_text())).render(Context({"customer": customer}))
-    assert html.count("href=") == 8 and html.count("180 g") == 3 and 9_000 < len(html) < 12_000
+    assert html.count("href=") == 9 and html.count("180 g") == 3 and 9_000 < len(html) < 12_000

@@ -75,7 +75,7 @@ EXAMPLES: dict[str, Callable[[World], dict[str, Any]]] = {
         "pk": world.pk(Template),
         "attachment": Attachment.objects.get(template=world.pk(Template)).pk,
     },
-    "c/<str:token>": lambda world: {
+    "p/<str:token>": lambda world: {
         "token": qr.of_customer(world.other.pk, world.pk(Customer)).rpartition("/")[2]
     },
     "campaigns/<int:pk>/send/": lambda world: {"pk": world.pk(Campaign)},
@@ -97,7 +97,14 @@ EXAMPLES: dict[str, Callable[[World], dict[str, Any]]] = {
     "mailbox/<int:message_id>/source/": lambda world: {"message_id": world.message_id},
 }
 # Open to everybody by a signed token; they have tests of their own.
-PUBLIC = {"u/<str:token>", "q/<str:token>.png", "q/<str:token>.svg"}
+PUBLIC = {
+    "u/<str:token>",
+    "o/<str:token>",
+    "c/<str:token>/<int:number>",
+    "v/<str:token>",
+    "q/<str:token>.png",
+    "q/<str:token>.svg",
+}
 # Written as regular expressions: the pages of an app, and Django's way of adding a slash.
 EXPRESSIONS = {r"admin/^(?P<app_label>": ["admin/audience/", "admin/campaigns/"], r"admin/(?P<url>": []}
 

@@ -126,7 +126,7 @@ class CustomerAdmin(AddressSearch, WorkspaceAdmin):
     also_exactly = ("external_id",)
     fieldsets = (
         (None, {"fields": ["email", *PLAIN_FIELDS]}),
-        ("Consent", {"fields": ["subscribed", "sms_subscribed", "evidence"]}),
+        ("Consent", {"fields": ["subscribed", "sms_subscribed", "evidence", "tracked"]}),
     )
     change_form_before_template = "admin/audience/customer/facts.html"
     change_form_outer_after_template = "admin/audience/customer/consents.html"
@@ -165,6 +165,7 @@ class CustomerAdmin(AddressSearch, WorkspaceAdmin):
             email=form.cleaned_data["email"],
             customer=obj if change else None,
             attributes=form.attributes(),
+            tracked=form.cleaned_data["tracked"],
             **fields,
         )
         obj.pk = saved.pk

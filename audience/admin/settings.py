@@ -81,7 +81,7 @@ class WorkspaceSettingsAdmin(ModelAdmin):
     """A workspace's settings: made by superusers, changed by its owners, deleted by nobody."""
 
     list_display = ("name", "time_zone", "created_at")
-    fields = ("name", "slug", "time_zone", "postal_address")
+    fields = ("name", "slug", "time_zone", "postal_address", "tracked")
     prepopulated_fields = {"slug": ("name",)}
     actions = None
     show_full_result_count = False

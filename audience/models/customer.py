@@ -69,6 +69,12 @@ class Customer(WorkspaceModel):
         "e-mail opt-in", default=False, help_text="Agreed to marketing by e-mail."
     )
     sms_subscribed = models.BooleanField("SMS opt-in", default=False, help_text="Agreed to marketing by SMS.")
+    tracked = models.BooleanField(
+        "track opens and clicks",
+        default=True,
+        db_default=True,
+        help_text="Off: this person's mails carry neither tracked links nor a pixel.",
+    )
     time_zone = models.CharField(
         max_length=64,
         blank=True,

@@ -39,6 +39,11 @@ class Workspace(models.Model):
         blank=True,
         help_text="Shown below the unsubscribe link that Drumbeat adds; many countries' law asks for it.",
     )
+    tracked = models.BooleanField(
+        "track opens and clicks",
+        default=True,
+        help_text="Off: no mail of it carries tracked links or a pixel, whatever the campaign says.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

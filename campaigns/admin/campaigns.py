@@ -34,6 +34,7 @@ LABELS = {
     Status.FAILED: "danger",
     Status.CANCELLED: "default",
 }
+UTM = ("utm_source", "utm_medium", "utm_campaign")
 
 
 class CampaignForm(WorkspaceForm):
@@ -122,11 +123,16 @@ class CampaignAdmin(WorkspaceAdmin):
         (None, {"fields": ["name"]}),
         ("To whom", {"fields": ["audience", "segment"]}),
         ("What", {"fields": ["template"]}),
+        ("Tracking", {"fields": [("tracked", "utm"), *UTM]}),
         ("When", {"fields": [("start_date", "start_time"), "clock"]}),
     )
     inlines = (SharesInline,)
     # On a page to read, the form that the expression asks is not there.
-    conditional_fields = {"segment": "typeof audience === 'undefined' || audience == 'segment'"}
+    conditional_fields = {
+        "segment": "typeof audience === 'undefined' || audience == 'segment'"
+    } | dict.fromkeys(
+        ("utm_source", "utm_medium", "utm_campaign"), "typeof utm === 'undefined' || utm == true"
+    )
     change_form_template = "admin/campaigns/campaign/change_form.html"
 
     @display(description="Status", label=LABELS, ordering="status")
@@ -211,7 +217,10 @@ class CampaignAdmin(WorkspaceAdmin):
         return super().render_change_form(request, context, *args, obj=obj, **kwargs)
 
 
-COLUMNS = ("name", "audience", "segment", "template", "start_date", "start_time", "clock")
+COLUMNS = (
+    *("name", "audience", "segment", "template", "start_date", "start_time", "clock"),
+    *("tracked", "utm", *UTM),
+)
 
 
 @admin.register(CampaignTransition)

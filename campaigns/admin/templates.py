@@ -182,7 +182,8 @@ def render(workspace: Workspace, parts: list[str], customer: Customer | None) ->
             **{column: samples.get(column, "") for column in content.CUSTOMER_COLUMNS},
             "attributes": samples,
         }
-    said = content.context(data, workspace, "Preview", "#unsubscribe")
+    links = {"unsubscribe_link": "#unsubscribe", "view_in_browser_link": "#view-in-browser"}
+    said = content.context(data, workspace, "Preview", **links)
     code = qr.of_customer(workspace.pk, customer.pk if customer else 0)
     return renderer.render(content.with_qr_code(said, code))
 

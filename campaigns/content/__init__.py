@@ -2,7 +2,7 @@
 
 from campaigns.content.check import check
 from campaigns.content.compiler import Compiled, compile_template
-from campaigns.content.encoder import Encoded, Encoder, encoder_for
+from campaigns.content.encoder import Encoded, Encoder, compiled, encoder_for
 from campaigns.content.fields import (
     CUSTOMER_COLUMNS,
     MergeField,
@@ -13,27 +13,36 @@ from campaigns.content.fields import (
     with_qr_code,
 )
 from campaigns.content.freezing import freeze
+from campaigns.content.links import Link, NoTarget, is_personal, target
+from campaigns.content.pieces import Address, addresses
 from campaigns.content.problems import ContentError, Problem, RenderError
 from campaigns.content.render import Rendered, Renderer
 
 __all__ = [
     "CUSTOMER_COLUMNS",
+    "Address",
     "Compiled",
     "ContentError",
     "Encoded",
     "Encoder",
+    "Link",
     "MergeField",
+    "NoTarget",
     "Problem",
     "RenderError",
     "Rendered",
     "Renderer",
+    "addresses",
     "check",
     "compile_template",
+    "compiled",
     "context",
     "encoder_for",
     "freeze",
+    "is_personal",
     "merge_fields",
     "personal_context",
     "shared_context",
+    "target",
     "with_qr_code",
 ]

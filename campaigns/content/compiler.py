@@ -15,7 +15,7 @@ from campaigns.content.source import check_size, excerpt, split, trimmed
 from campaigns.content.text import text_of
 
 # Raise it when equal sources compile to other content, so that frozen content is not reused.
-COMPILER_VERSION = 1
+COMPILER_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)

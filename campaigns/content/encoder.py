@@ -101,11 +101,20 @@ def _shows_link(node: object) -> bool:
     return isinstance(path, Path) and path.path == [LINK] and not node.expression.filters
 
 
-def encoder_for(content: Content) -> Encoder:
-    """The encoder of frozen content, kept for the life of the process for the contents last used."""
-    return _encoder(Compiled(content.subject, content.html, content.text))
+def encoder_for(content: Content, *, tracked: bool = False) -> Encoder:
+    """The encoder of frozen content, kept for the life of the process for the contents last used.
+
+    `tracked`: with the links that count, where the content has any.
+    """
+    return _encoder(compiled(content, tracked=tracked))
+
+
+def compiled(content: Content, *, tracked: bool = False) -> Compiled:
+    """Frozen content as what it was compiled to, with its own links or with those that count."""
+    html = content.tracked_html if tracked else ""
+    return Compiled(content.subject, html or content.html, content.text)
 
 
 @lru_cache(maxsize=16)
-def _encoder(compiled: Compiled) -> Encoder:
-    return Encoder(compiled)
+def _encoder(sources: Compiled) -> Encoder:
+    return Encoder(sources)

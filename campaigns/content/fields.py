@@ -24,6 +24,7 @@ class MergeField:
 CORE_FIELDS = (
     MergeField("customer_name", "Name", "Ada Lovelace"),
     MergeField("unsubscribe_link", "Unsubscribe link", "https://example.com/unsubscribe"),
+    MergeField("view_in_browser_link", "Link to the mail in a browser", "https://example.com/view"),
     MergeField("customer.email", "E-mail address", "ada@example.com"),
     MergeField("customer.name", "Name", "Ada Lovelace"),
     MergeField("customer.external_id", "External id", "10042"),
@@ -58,13 +59,19 @@ def merge_fields(workspace: Workspace) -> list[MergeField]:
 
 
 def context(
-    customer: Mapping[str, object], workspace: Workspace, campaign_name: str, unsubscribe_link: str
+    customer: Mapping[str, object],
+    workspace: Workspace,
+    campaign_name: str,
+    unsubscribe_link: str,
+    **links: str,
 ) -> dict[str, object]:
     """Plain data for one recipient, from a row of CUSTOMER_COLUMNS. An attribute never hides a column.
 
-    The QR code is not in it, since few templates show one: see with_qr_code().
+    `links` are further ones that a mail has of its own, such as `view_in_browser_link`. The QR code is not in
+    it, since few templates show one: see with_qr_code().
     """
-    return personal_context(customer, unsubscribe_link, shared_context(workspace, campaign_name))
+    own = {"unsubscribe_link": unsubscribe_link, "view_in_browser_link": "", **links}
+    return personal_context(customer, own, shared_context(workspace, campaign_name))
 
 
 def shared_context(workspace: Workspace, campaign_name: str) -> dict[str, object]:
@@ -76,14 +83,14 @@ def shared_context(workspace: Workspace, campaign_name: str) -> dict[str, object
 
 
 def personal_context(
-    customer: Mapping[str, object], unsubscribe_link: str, shared: Mapping[str, object]
+    customer: Mapping[str, object], links: Mapping[str, str], shared: Mapping[str, object]
 ) -> dict[str, object]:
-    """The context for one of them."""
+    """The context for one of them, with the links of this mail."""
     name = customer["name"]
     return {
         **shared,
+        **links,
         "customer_name": name,
-        "unsubscribe_link": unsubscribe_link,
         "customer": {
             **customer["attributes"],  # type: ignore[dict-item]
             "email": customer["email"],

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from django.db import transaction
 
 from campaigns.content.compiler import COMPILER_VERSION, compile_template
+from campaigns.content.links import track
 from campaigns.models import Content, ContentAttachment, Template
 
 
-def freeze(template: Template) -> Content:
+def freeze(template: Template, utm: Mapping[str, str] | None = None) -> Content:
     """The content of `template` as it stands now, with its attachments, compiled unless equal sources are.
 
-    May be repeated and run at once in several processes: equal sources share one row. Raises
-    ContentError and writes nothing if the template cannot be compiled.
+    `utm` is added to the targets of the links that count. May be repeated and run at once in several
+    processes: equal sources share one row. Raises ContentError and writes nothing if the template cannot
+    be compiled.
     """
     attached = list(template.attachments.values_list("name", "file_id", "file__digest"))
-    digest = _digest(template, [(name, file_digest) for name, _, file_digest in attached])
+    digest = _digest(template, [(name, file_digest) for name, _, file_digest in attached], utm or {})
     content: Content | None = Content.objects.of(template.workspace).filter(digest=digest).first()
     if content:
         return content
     compiled = compile_template(template.format, template.subject, template.preheader, template.body)
+    tracked_html, links = track(compiled.html, utm or {})
     with transaction.atomic():
         content, is_new = Content.objects.get_or_create(
             workspace=template.workspace,
@@ -33,6 +36,8 @@ def freeze(template: Template) -> Content:
                 "subject": compiled.subject,
                 "html": compiled.html,
                 "text": compiled.text,
+                "tracked_html": tracked_html,
+                "links": [link._asdict() for link in links],
                 "qr_inline": template.qr_inline,
             },
         )
@@ -44,9 +49,9 @@ def freeze(template: Template) -> Content:
     return content
 
 
-def _digest(template: Template, attached: Sequence[tuple[str, str]]) -> str:
-    sources: list[object] = [COMPILER_VERSION, template.format]
-    sources += [template.subject, template.preheader, template.body, *attached]
+def _digest(template: Template, attached: Sequence[tuple[str, str]], utm: Mapping[str, str]) -> str:
+    sources: list[object] = [COMPILER_VERSION, template.format, template.subject, template.preheader]
+    sources += [template.body, *attached, dict(utm)]
     if template.qr_inline:
         sources.append("qr_inline")
     return hashlib.sha256(json.dumps(sources).encode()).hexdigest()

@@ -106,7 +106,7 @@ def _drawn(says: str, kind: str, **options: Any) -> bytes:
 
 
 def _customer_link(token: str) -> str:
-    return f"{settings.SITE_URL}/c/{token}"
+    return f"{settings.SITE_URL}/p/{token}"
 
 
 def _image_address(token: str) -> str:

@@ -56,6 +56,24 @@ class Campaign(WorkspaceModel):
         default=Clock.WORKSPACE,
         help_text="Whose time of day the start is meant in.",
     )
+    # At activation it takes the workspace's switch into account, and stays: what the mails carry.
+    tracked = models.BooleanField(
+        "track opens and clicks",
+        default=True,
+        help_text="Off: the mails carry their links as you wrote them, and no pixel.",
+    )
+    utm = models.BooleanField(
+        "add UTM parameters",
+        default=False,
+        help_text="To every tracked link, for your web analytics. Parameters that a link has already stay.",
+    )
+    utm_source = models.CharField(
+        "UTM source", max_length=100, blank=True, help_text="Empty: your brand's short name."
+    )
+    utm_medium = models.CharField("UTM medium", max_length=100, blank=True, help_text="Empty: email.")
+    utm_campaign = models.CharField(
+        "UTM campaign", max_length=100, blank=True, help_text="Empty: the campaign's name."
+    )
     # In words for people: "45 of 50 sent", "All e-mail sends failed", "Nobody matched".
     result = models.CharField(max_length=500, blank=True, editable=False)
     activated_at = models.DateTimeField(null=True, editable=False)
@@ -80,6 +98,16 @@ class Campaign(WorkspaceModel):
     def matching(self) -> models.QuerySet[Customer]:
         """The customers whom the campaign is meant for at this moment, mailable or not."""
         return audiences.customers(self.workspace, Audience(self.audience), self.segment)
+
+    def utm_parameters(self) -> dict[str, str]:
+        """What is added to the targets of its links; empty unless it is switched on."""
+        if not self.utm:
+            return {}
+        return {
+            "utm_source": self.utm_source or self.workspace.slug,
+            "utm_medium": self.utm_medium or "email",
+            "utm_campaign": self.utm_campaign or self.name,
+        }
 
 
 class CampaignSender(models.Model):

@@ -51,12 +51,17 @@ class Content(WorkspaceModel):
     """
 
     template = models.ForeignKey(Template, models.SET_NULL, null=True, related_name="+")
-    # Digest of format, subject, preheader, body and attachments, and of the compiler's version.
+    # Digest of format, subject, preheader, body and attachments, of the UTM parameters and the compiler's
+    # version.
     digest = models.CharField(max_length=64)
     # Liquid sources for one recipient. The HTML has its CSS inlined; the text part is derived from it.
     subject = models.TextField()
     html = models.TextField()
     text = models.TextField()
+    # The HTML with the links that count in the place of its own, and what counts opens; and the links,
+    # in order, as {"url", "text"}: the address in Liquid, and what people see of it.
+    tracked_html = models.TextField(blank=True, default="")
+    links = models.JSONField(default=list)
     qr_inline = models.BooleanField(db_default=False, default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -12,7 +12,8 @@ class Event(models.Model):
     """A fact that came back about one ledger row. Append-only; delivery.events writes it.
 
     Events come early, late, twice and out of order; `key` makes a repeated one the same row, and
-    `applied_at` says when delivery.feedback acted on it (empty: not yet).
+    `applied_at` says when delivery.feedback acted on it (empty: not yet). An open or click without a
+    verdict does not count: another source reports the same (delivery.verdicts).
     """
 
     class Type(models.TextChoices):
@@ -49,8 +50,9 @@ class Event(models.Model):
     source = models.CharField(max_length=10, choices=Source)
     # Equal for the same fact however often it is reported: source, ledger row, type and its own id.
     key = models.CharField(max_length=120, unique=True)
+    # Of our own pixels and links: what told a machine at once (delivery.verdicts).
     detail = models.TextField(blank=True, help_text="In the provider's own words.")
-    # Of a click: which of the content's links, from 1.
+    # Of a click on one of the content's links: which, from 1.
     link = models.PositiveSmallIntegerField(null=True)
     # Of opens and clicks: what delivery.verdicts judged, by what, and what it judged by.
     verdict = models.CharField(max_length=8, choices=Verdict, db_default="", blank=True)
@@ -68,7 +70,7 @@ class Event(models.Model):
         indexes = [
             models.Index(fields=["customer_id", "type", "at"], name="event_customer"),
             # Who opened or clicked in the last days, for segments, without reading a row.
-            models.Index(fields=["workspace", "type", "at", "customer_id"], name="event_recent"),
+            models.Index(fields=["workspace", "type", "at", "verdict", "customer_id"], name="event_recent"),
             models.Index(fields=["id"], condition=models.Q(applied_at=None), name="event_unapplied"),
         ]
 

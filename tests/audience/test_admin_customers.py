@@ -58,6 +58,15 @@ def test_an_address_is_normalised_and_a_new_customer_is_not_opted_in(
     assert customer.workspace == membership.workspace
 
 
+def test_tracking_can_be_switched_off_for_one_person(staff: Client) -> None:
+    customer = CustomerFactory()
+    assert customer.tracked
+    for tracked in (False, True):
+        staff.post(change(customer), form(customer, **({"tracked": "on"} if tracked else {})))
+        customer.refresh_from_db()
+        assert customer.tracked is tracked
+
+
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [

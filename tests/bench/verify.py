@@ -63,15 +63,16 @@ def _check_content(campaign: Campaign, recipient: str, message: bytes) -> None:
     """Render the mail anew by Liquid and compare what a mail program shows."""
     from audience.models import Customer
     from campaigns import content
+    from delivery.message import links
 
     mail = email.message_from_bytes(message.lstrip(b"\n"), policy=email.policy.default)
     assert isinstance(mail, EmailMessage)
     customer = Customer.objects.filter(email=recipient, workspace=campaign.workspace)
     columns = customer.values(*content.CUSTOMER_COLUMNS).get()
-    link = mail["List-Unsubscribe"].strip("<>")
+    own = links(mail["List-Unsubscribe"].strip("<>").rpartition("/")[2])
     assert campaign.content is not None
-    data = content.context(columns, campaign.workspace, campaign.name, link)
-    rendered = content.Renderer(campaign.content).render(data)
+    data = content.context(columns, campaign.workspace, campaign.name, **own)
+    rendered = content.Renderer(content.compiled(campaign.content, tracked=True)).render(data)
     shown = {kind: mail.get_body((kind,)) for kind in ("html", "plain")}
     for kind, wanted in (("html", rendered.html), ("plain", rendered.text)):
         part = shown[kind]

@@ -55,6 +55,25 @@ def form(campaign: Campaign, **changes: Any) -> dict[str, Any]:
     }
 
 
+def test_tracking_and_utm_parameters_are_chosen_in_the_form_and_frozen(staff: Client) -> None:
+    body = '<a href="https://s.example/">x</a>'
+    campaign = CampaignFactory(name="Spring sale", template=TemplateFactory(body=body))
+    staff.post(change(campaign), form(campaign, tracked="on", utm="on", utm_source="news"))
+    campaign.refresh_from_db()
+    lifecycle.activate(campaign)
+    assert campaign.tracked
+    [link] = campaign.content.links
+    assert link["url"] == "https://s.example/?utm_source=news&utm_medium=email&utm_campaign=Spring%20sale"
+    assert 'href="https://s.example/"' in campaign.content.html
+
+
+def test_a_campaign_without_tracking_adds_nothing(staff: Client) -> None:
+    campaign = CampaignFactory()
+    staff.post(change(campaign), form(campaign))
+    campaign.refresh_from_db()
+    assert (campaign.tracked, campaign.utm, campaign.utm_parameters()) == (False, False, {})
+
+
 def test_a_campaign_is_made_with_its_senders(staff: Client) -> None:
     segment, template, sender = SegmentFactory(), TemplateFactory(), SenderFactory()
     data = {

@@ -176,3 +176,13 @@ def test_equal_content_is_compiled_once_a_process() -> None:
     first, again = content.freeze(template), content.freeze(template)
     assert content.encoder_for(first) is content.encoder_for(again)
     assert content.encoder_for(first) is not content.encoder_for(content.freeze(TemplateFactory(subject="x")))
+
+
+@pytest.mark.django_db
+def test_equal_templates_with_other_parameters_are_other_contents() -> None:
+    template = TemplateFactory(body='<a href="https://s.example/">x</a>')
+    plain, tagged = content.freeze(template), content.freeze(template, {"utm_source": "news"})
+    assert plain.pk != tagged.pk and plain.html == tagged.html
+    assert [link["url"] for link in tagged.links] == ["https://s.example/?utm_source=news"]
+    assert content.freeze(template, {"utm_source": "news"}).pk == tagged.pk
+    assert content.encoder_for(plain) is not content.encoder_for(plain, tracked=True)

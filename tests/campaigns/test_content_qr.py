@@ -51,8 +51,8 @@ def test_a_customers_code_is_an_image_in_html_and_a_link_in_text(format: str, ar
     told = rendered(compile_template(format, "Hi", "", around.replace("{}", "{{ customer.qr_code }}")))
     [token] = IMAGE.findall(told.html)
     assert qr.whom_it_names(token) == qr.CustomerCode(3, 7)
-    assert qr.what_it_says(token) == f"http://127.0.0.1:8000/c/{token}"
-    assert f"http://127.0.0.1:8000/c/{token}" in told.text
+    assert qr.what_it_says(token) == f"http://127.0.0.1:8000/p/{token}"
+    assert f"http://127.0.0.1:8000/p/{token}" in told.text
     assert "<img" not in told.text
 
 
@@ -153,4 +153,4 @@ def test_the_code_of_a_text_names_no_customer(client: Client) -> None:
     assert isinstance(code, qr.Code)
     token = code.source.rpartition("/")[2].removesuffix(".png")
     client.force_login(UserFactory(is_superuser=True))
-    assert client.get(f"/c/{token}").status_code == 404
+    assert client.get(f"/p/{token}").status_code == 404

@@ -12,6 +12,7 @@ from pytest_django import Settings
 
 from campaigns import lifecycle
 from campaigns.models import Campaign
+from delivery import browser
 from delivery.fill import fill_page
 from delivery.mailbox.server import Mailbox
 from delivery.mailbox.store import MailboxStore
@@ -24,6 +25,8 @@ def own_data_dir(settings: Settings, tmp_path: Path) -> None:
     settings.DATA_DIR = tmp_path
     settings.RATE_LIMIT_STORAGE = f"memory://{tmp_path}"
     settings.MAILBOX_PATH = tmp_path / "mailbox.sqlite3"
+    # What a test rolls back, the next one makes with the same ids.
+    browser._frozen.cache_clear()
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from campaigns.models import Campaign, Template
 from delivery import enclosures, test_send
 from delivery.mailbox.store import MailboxStore
 from delivery.message import BOUNDARY, RELATED, Builder, Recipient
-from delivery.transports import esp, esp_backends, esp_parts
+from delivery.transports import calls, esp, esp_backends, esp_parts
 from delivery.transports.base import Mail, Verdict
 from delivery.transports.smtp import Server, SmtpTransport
 from tests.delivery.services import deliver, impatient, transport  # noqa: F401 - a fixture
@@ -253,7 +253,7 @@ def test_fewer_calls_are_in_flight_with_large_mails(monkeypatch: pytest.MonkeyPa
     campaign = campaign_with()
     mails = [built(campaign, row_id) for row_id in range(12)]
     for limit, most in ((mails[0].size * 2, 2), (1, 1)):
-        monkeypatch.setattr(esp, "BYTES_IN_FLIGHT", limit)
+        monkeypatch.setattr(calls, "BYTES_IN_FLIGHT", limit)
         with HttpStub(latency=0.02) as stub:
             deliver(transport(stub, connections=8), mails)
             assert stub.most_at_once <= most

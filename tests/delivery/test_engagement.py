@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import pytest
+from django.db import connection, transaction
 
 from audience import segments
 from audience.models import Customer, Workspace
@@ -48,7 +49,7 @@ def mail(
     )
 
 
-def event(row: SendLog, type_: str, at: datetime = NOW) -> None:
+def event(row: SendLog, type_: str, at: datetime = NOW, verdict: str = Event.Verdict.PERSON) -> None:
     Event.objects.create(
         workspace=row.workspace,
         sendlog=row,
@@ -56,6 +57,7 @@ def event(row: SendLog, type_: str, at: datetime = NOW) -> None:
         type=type_,
         source=Event.Source.LINK,
         key=str(next(keys)),
+        verdict=verdict,
         at=at,
     )
 
@@ -90,6 +92,31 @@ def cast(workspace: Workspace, campaign: Campaign) -> None:
 def test_ever_and_never_divide_the_audience(workspace: Workspace, field: str, names: set[str]) -> None:
     assert found(workspace, field, "ever") == names
     assert found(workspace, field, "never") == {"ann", "bob", "cleo", "dan"} - names
+
+
+@pytest.mark.parametrize("type_", [Event.Type.OPENED, Event.Type.CLICKED])
+def test_machines_count_only_where_they_are_asked_for(
+    workspace: Workspace, campaign: Campaign, type_: Event.Type
+) -> None:
+    for verdict in ("", *Event.Verdict.values):
+        row = mail(campaign, CustomerFactory(workspace=workspace, name=verdict or "reported twice"))
+        event(row, type_, verdict=verdict)
+    assert found(workspace, type_, "ever") == found(workspace, type_, "campaign", campaign.pk) == {"person"}
+    assert found(workspace, f"{type_}_all", "ever") == set(Event.Verdict.values)
+    assert found(workspace, f"{type_}_all", "never") == {"reported twice"}
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite names no index-only scan so")
+@pytest.mark.parametrize("field", ["opened", "opened_all", "clicked"])
+def test_who_opened_lately_is_told_by_the_index_alone(workspace: Workspace, field: str) -> None:
+    rule = {"field": f"engagement.{field}", "operator": "in_last_days", "value": 7}
+    query = segments.matching(workspace, {"all": [rule]}, NOW)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+        cursor.execute("DROP INDEX event_customer")
+        plan = query.explain()
+        transaction.set_rollback(True)
+    assert "Index Only Scan using event_recent" in plan, plan
 
 
 @pytest.mark.usefixtures("cast")

@@ -51,7 +51,9 @@ def test_mail_has_both_parts_and_the_headers_of_bulk_mail(settings: Settings) ->
     assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
     link = mail["List-Unsubscribe"][1:-1]
     assert link.startswith("https://mail.acme.example/u/")
-    assert tokens.read(link.rpartition("/")[2]) == tokens.Reference(campaign.workspace_id, 11, 7)
+    assert tokens.read(link.rpartition("/")[2]) == tokens.Reference(
+        campaign.workspace_id, 11, 7, campaign.content_id
+    )
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert mail["List-Id"] == '"Acme" <acme.acme.example>' or mail["List-Id"] == "Acme <acme.acme.example>"
     assert mail["Feedback-ID"] == f"{campaign.pk}:acme:campaign:drumbeat"

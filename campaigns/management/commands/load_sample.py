@@ -114,7 +114,9 @@ class Command(BaseCommand):
 
 
 def _address(number: int) -> str:
-    return f"cdnow-{number:05d}@example.com"
+    """As in the file; the domains are nobody's (RFC 2606)."""
+    domains = ["gmail.example"] * 4 + ["outlook.example"] * 2 + ["yahoo.example"] + ["example.com"] * 3
+    return f"cdnow-{number:05d}@{domains[number % 10]}"
 
 
 def _rows(path: Path) -> int:

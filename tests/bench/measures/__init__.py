@@ -18,6 +18,7 @@ from tests.bench.measures import (
     smtp_two_sinks,
     sqlite,
     stages,
+    tracking,
     usual_design,
 )
 from tests.bench.world import World
@@ -46,4 +47,5 @@ MEASURES = {
     "segments": Measure(segments.measure, ("postgres",)),
     "import": Measure(imports.measure, ("postgres",)),
     "idle": Measure(idle.measure),
+    "tracking": Measure(tracking.measure, ("postgres",)),
 }

@@ -126,7 +126,8 @@ def mails() -> None:
     for prime, (type_, share) in zip(people.PRIMES.values(), EVENTS.items(), strict=False):
         people.run(
             "INSERT INTO delivery_event (workspace_id, sendlog_id, customer_id, type, source, key, detail,"  # noqa: S608
-            " at, applied_at) SELECT workspace_id, id, customer_id, %(type)s, 'provider', %(type)s || id, '',"
+            " verdict, at, applied_at) SELECT workspace_id, id, customer_id, %(type)s, 'provider',"
+            " %(type)s || id, '', CASE WHEN %(type)s IN ('opened', 'clicked') THEN 'person' ELSE '' END,"
             " sent_at + (id %% 5000) * interval '1 minute', now() FROM delivery_sendlog"
             f" WHERE id * {prime} %% {people.MODULUS} %% 1000 < %(share)s",
             {"type": type_, "share": share},

@@ -83,7 +83,7 @@ class Engine:
             "sinks": self.sinks,
             "processes": PROCESSES,
             "peak_mb": self.world.peaks(self.worker),
-            "tracking": False,
+            "tracking": True,
         }
 
     def _send(self, recorded: bool) -> tuple[float, dict[str, Any]]:
