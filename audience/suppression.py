@@ -90,6 +90,16 @@ def lift_unsubscribe(workspace: Workspace, email: str) -> bool:
     return bool(lifted)
 
 
+def lift_soft_bounces(workspace_id: int, emails: Iterable[str]) -> int:
+    """Take addresses off the list that are on it for soft bounces alone. For delivery.soft_bounces.
+
+    May be repeated. Any other reason is stronger and stays, so nothing is lost that somebody asked for.
+    """
+    rows = Suppression.objects.filter(workspace_id=workspace_id, reason=Reason.SOFT_BOUNCE)
+    lifted, _ = rows.filter(email__in=[*emails]).delete()
+    return lifted
+
+
 def _write(workspace: Workspace, addresses: list[str], reason: Reason, note: str, actor: User | None) -> int:
     rows_of = _ROWS_OF[connection.vendor]
     statement = _SUPPRESS.format(addresses=rows_of.format("addresses"), weaker=rows_of.format("weaker"))

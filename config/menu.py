@@ -44,6 +44,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 _list("Ledger", "receipt_long", "delivery_sendlog"),
                 _list("Events", "bolt", "delivery_event"),
+                _list("Provider reports", "move_to_inbox", "delivery_inbound"),
                 _page("Mailbox", "inbox", "delivery:mailbox"),
                 _page("Operations", "monitor_heart", "delivery:operations", _is_superuser),
             ],

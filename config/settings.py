@@ -146,6 +146,8 @@ SMTP_CONNECTIONS = env.int("SMTP_CONNECTIONS", 8)
 ESP_CONNECTIONS = env.int("ESP_CONNECTIONS", 32)
 # Name servers for the domain check, such as 9.9.9.9 or 127.0.0.1:5353; empty: those of this machine.
 DNS_SERVERS = env.list("DNS_SERVERS", default=[])
+# Days for which providers' reports are kept as they came.
+REPORTS_KEEP_DAYS = env.int("REPORTS_KEEP_DAYS", 30)
 # The local mailbox: an SMTP server on loopback whose messages the site shows.
 MAILBOX_HOST = "127.0.0.1"
 MAILBOX_PORT = env.int("MAILBOX_PORT", 2525)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -20,8 +23,10 @@ from unfold.decorators import display
 
 from audience.admin.base import ReadOnly, WorkspaceAdmin
 from audience.admin.search import AddressSearch
+from campaigns.esps import ESPS
 from delivery import verdicts, why
-from delivery.models import Event, Progress, SendLog
+from delivery.inbound import shown
+from delivery.models import Event, Inbound, Progress, SendLog
 
 # The beat's schedule is config.settings.CELERY_BEAT_SCHEDULE, which it writes into these by itself.
 admin.site.unregister([ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule])
@@ -73,11 +78,11 @@ class SendLogAdmin(ReadOnly, AddressSearch, WorkspaceAdmin):
 
 @admin.register(Event)
 class EventAdmin(ReadOnly, WorkspaceAdmin):
-    list_display = ("at", "type", "verdict", "source", "email", "received_at", "applied_at")
+    list_display = ("at", "what", "verdict", "source", "email", "received_at", "applied_at")
     list_select_related = ("sendlog",)
     sortable_by = ()
     fieldsets = (
-        (None, {"fields": ["email", "ledger_row", "type", "by_whom", "link", "detail", "at"]}),
+        (None, {"fields": ["email", "ledger_row", "what", "by_whom", "link", "detail", "at"]}),
         (
             "Report",
             {
@@ -86,6 +91,10 @@ class EventAdmin(ReadOnly, WorkspaceAdmin):
             },
         ),
     )
+
+    @display(description="What")
+    def what(self, event: Event) -> str:
+        return event.in_words
 
     @display(description="By whom")
     def by_whom(self, event: Event) -> str:
@@ -103,7 +112,7 @@ class EventAdmin(ReadOnly, WorkspaceAdmin):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any
     ) -> Any:
-        context["subtitle"] = f"{obj.get_type_display()} by {obj.sendlog.email}"
+        context["subtitle"] = f"{obj.in_words} by {obj.sendlog.email}"
         return super().render_change_form(request, context, *args, obj=obj, **kwargs)
 
 
@@ -131,3 +140,58 @@ class ProgressAdmin(ReadOnly, WorkspaceAdmin):
 
     def workspace_id_of(self, obj: Progress) -> int:
         return obj.campaign.workspace_id
+
+
+class ReceivedFilter(admin.SimpleListFilter):
+    """By when it came in, each answered from the index of that moment."""
+
+    title = "received"
+    parameter_name = "received"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("1", "In the last 24 hours"), ("7", "In the last 7 days"), ("failed", "Given up")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        match self.value():
+            case "1" | "7" as days:
+                return queryset.filter(received_at__gte=Now() - timedelta(days=int(days)))
+            case "failed":
+                return queryset.exclude(error="").exclude(processed_at=None)
+        return queryset
+
+
+@admin.register(Inbound)
+class InboundAdmin(ReadOnly, WorkspaceAdmin):
+    """What providers report, as it came. To read, when somebody asks where an event is from."""
+
+    list_display = ("received_at", "sender", "service_label", "state_label", "error")
+    list_filter = (ReceivedFilter,)
+    list_select_related = ("sender",)
+    search_fields = ("sender__name",)
+    search_help_text = "The name of a sender"
+    sortable_by = ()
+    fieldsets = (
+        (None, {"fields": ["sender", "service_label", "received_at", "state_label", "error"]}),
+        ("Processing", {"fields": ["attempts", "due_at", "processed_at", "digest"], "classes": ["collapse"]}),
+    )
+    readonly_fields = ("service_label", "state_label")
+    change_form_before_template = "admin/delivery/inbound/told.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).defer("body")
+
+    @display(description="Service")
+    def service_label(self, inbound: Inbound) -> str:
+        return ESPS[inbound.service].label if inbound.service in ESPS else "Mail"
+
+    @display(description="State", label={"Waiting": "info", "Processed": "success", "Given up": "danger"})
+    def state_label(self, inbound: Inbound) -> str:
+        if inbound.processed_at is None:
+            return "Waiting"
+        return "Given up" if inbound.error else "Processed"
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any
+    ) -> Any:
+        context |= {"told": shown.told(obj), "lines": shown.lines(obj), "subtitle": self.service_label(obj)}
+        return super().render_change_form(request, context, *args, obj=obj, **kwargs)

@@ -18,19 +18,19 @@ from delivery.spool import Hit
 from delivery.tokens import Reference
 from delivery.verdicts import Fact
 
-# How the detail of a bounce begins: whether the address is at fault for good.
-HARD = "Hard bounce"
-SOFT = "Soft bounce"
-# A longer name of a fact stands in the key by its digest.
+Bounce = Event.Bounce
+# A longer name of a fact, or an odd one, stands in the key by its digest.
 MAX_FACT = 64
+MAX_USER_AGENT = 255
 
 
 class Report(NamedTuple):
     """What a provider reports about one mail, known by its ledger row or by the signed reference in it.
 
     `fact` is the provider's own id of what happened, where it can happen to a mail more than once.
-    A bounce is `permanent` when the address does not take mail and never will (RFC 3463: 5.1.1).
-    `agent` is the program that opened or clicked, where the provider says.
+    `bounce` says whose fault a bounce is; without it, it is soft. With `sender_id` the mail must be that
+    sender's: who reports through one sender knows nothing about the mails of another.
+    `user_agent` is the program that opened or clicked, where the provider says.
     """
 
     about: Reference | int
@@ -38,8 +38,9 @@ class Report(NamedTuple):
     at: datetime | None = None
     fact: str = ""
     detail: str = ""
-    permanent: bool = False
-    agent: str = ""
+    bounce: str = ""
+    sender_id: int | None = None
+    user_agent: str = ""
 
 
 def record(
@@ -69,9 +70,11 @@ _REPORTED = {
     "workspace_id": "bigint",
     "customer_id": "bigint",
     "type": "text",
+    "sender_id": "bigint",
     "key": "text",
+    "bounce": "text",
     "detail": "text",
-    "agent": "text",
+    "user_agent": "text",
     "at": "timestamptz",
 }
 
@@ -79,19 +82,20 @@ _REPORTED = {
 def record_reports(reports: Sequence[Report]) -> list[int]:
     """Keep what a provider reports, in one transaction; return the ids of the events that are new.
 
-    Guards that the ledger row exists and is the one that the reference names, of that workspace and
-    customer: a report that fits no row leaves no trace. Commits by itself; may be repeated. Opens and
+    Guards that the ledger row exists and is the one that the reference names, of that workspace, customer
+    and sender: a report that fits no row leaves no trace. Commits by itself; may be repeated. Opens and
     clicks are judged, and do not count where our own tracking does (delivery.verdicts).
     """
     statement = f"""
         INSERT INTO delivery_event
-            (workspace_id, sendlog_id, customer_id, type, source, key, detail, user_agent, at)
-        SELECT l.workspace_id, l.id, l.customer_id, r.type, '{Event.Source.PROVIDER}', r.key, r.detail,
-            r.agent, r.at
+            (workspace_id, sendlog_id, customer_id, type, source, key, bounce, detail, user_agent, at)
+        SELECT l.workspace_id, l.id, l.customer_id, r.type, '{Event.Source.PROVIDER}', r.key,
+            r.bounce, r.detail, r.user_agent, r.at
         FROM {sql.table(_REPORTED)} r
         JOIN delivery_sendlog l ON l.id = r.row_id
           AND l.workspace_id = COALESCE(r.workspace_id, l.workspace_id)
           AND l.customer_id = COALESCE(r.customer_id, l.customer_id)
+          AND l.sender_id = COALESCE(r.sender_id, l.sender_id)
         ORDER BY r.key
         ON CONFLICT (key) DO NOTHING
         RETURNING id"""  # noqa: S608 - constants of ours
@@ -150,10 +154,6 @@ def record_hits(hits: Sequence[Hit]) -> list[int]:
         return [row_id for (row_id,) in cursor.fetchall()]
 
 
-def is_hard_bounce(event: Event) -> bool:
-    return event.type == Event.Type.BOUNCED and event.detail.startswith(HARD)
-
-
 def _reported(report: Report) -> dict[str, Any]:
     about = report.about if isinstance(report.about, Reference) else None
     row_id = about.row_id if about else report.about
@@ -161,21 +161,19 @@ def _reported(report: Report) -> dict[str, Any]:
         "row_id": row_id,
         "workspace_id": about.workspace_id if about else None,
         "customer_id": about.customer_id if about else None,
+        "sender_id": report.sender_id,
         "type": report.type,
         "key": _key(Event.Source.PROVIDER, row_id, report.type, report.fact),
-        "detail": _detail(report),
-        "agent": _text(report.agent)[:255],
+        "bounce": (report.bounce or Bounce.SOFT) if report.type == Event.Type.BOUNCED else "",
+        "detail": _words(report.detail, ERROR_LENGTH),
+        "user_agent": _words(report.user_agent, MAX_USER_AGENT),
         "at": sql.moment(report.at or timezone.now()),
     }
 
 
-def _detail(report: Report) -> str:
-    """The provider's words, without what a database cannot hold; of a bounce, its kind before them."""
-    words = _text(report.detail)[:ERROR_LENGTH].strip()
-    if report.type != Event.Type.BOUNCED:
-        return words
-    kind = HARD if report.permanent else SOFT
-    return f"{kind}: {words}" if words else kind
+def _words(said: str, length: int) -> str:
+    """What a provider says, without what a database cannot hold."""
+    return CONTROL.sub(" ", said.encode("utf-8", "replace").decode())[:length].strip()
 
 
 def _fact(number: int, hit: Hit) -> Fact:
@@ -186,7 +184,7 @@ def _fact(number: int, hit: Hit) -> Fact:
         source=Event.Source.TRACKER,
         link=hit.link,
         sign=hit.sign,
-        agent=_text(hit.agent)[:255],
+        agent=_words(hit.agent, MAX_USER_AGENT),
         at=datetime.fromtimestamp(hit.at, UTC),
     )
 
@@ -214,12 +212,7 @@ def _address(text: str) -> str | None:
         return None
 
 
-def _text(words: str) -> str:
-    """Without what a database cannot hold."""
-    return CONTROL.sub(" ", words.encode("utf-8", "replace").decode())
-
-
 def _key(source: Event.Source, row_id: object, type_: Event.Type, fact: str) -> str:
-    if len(fact) > MAX_FACT or CONTROL.search(fact):
+    if len(fact) > MAX_FACT or not fact.isprintable():
         fact = hashlib.blake2b(fact.encode("utf-8", "replace"), digest_size=16).hexdigest()
     return f"{source}:{row_id}:{type_}:{fact}"

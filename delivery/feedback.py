@@ -12,12 +12,13 @@ from django.utils import timezone
 
 from audience import consent, refusals, suppression
 from audience.models import ConsentRecord, Customer, Suppression, Workspace
-from delivery import events, sender_days, sql, unknown
+from delivery import events, sender_days, soft_bounces, sql, unknown
 from delivery.events import Report
 from delivery.models import Event, SendLog
 from delivery.tokens import Reference
 
 Type = Event.Type
+Bounce = Event.Bounce
 # Events recorded, and applied, in one transaction.
 CHUNK = 500
 # Events after which the person is not mailed any more.
@@ -60,10 +61,10 @@ def report(
     at: datetime | None = None,
     fact: str = "",
     detail: str = "",
-    permanent: bool = False,
+    bounce: str = "",
 ) -> bool:
     """Take in one report, as report_many does; False when it was known already or fits no mail."""
-    return report_many([Report(about, type_, at, fact, detail, permanent)]) == 1
+    return report_many([Report(about, type_, at, fact, detail, bounce)]) == 1
 
 
 def apply(event_ids: Sequence[int], *, ip: str | None = None) -> None:
@@ -78,14 +79,20 @@ def apply(event_ids: Sequence[int], *, ip: str | None = None) -> None:
         Event.objects.filter(pk__in=[event.pk for event in mine]).update(applied_at=Now())
         # What was made up moves figures and keeps nobody from being mailed.
         real = [event for event in mine if event.source != Event.Source.SIMULATED]
-        for workspace_id in sorted({event.workspace_id for event in real if _refuses(event)}):
+        worn_out, alive = soft_bounces.judge(real)
+        refusing = {event.workspace_id for event in real if _refuses(event)}
+        for workspace_id in sorted(refusing | {address.workspace_id for address in worn_out}):
             refusals.announce(workspace_id)
         rows = _lock_rows(mine)
         _opt_out(real, rows, ip)
         _suppress(real, rows)
+        soft_bounces.suppress(worn_out)
+        soft_bounces.lift(alive)
         proven = unknown.prove({row.pk for row in rows.values()})
         _move_outcomes(mine, rows)
+        _count_for_senders(mine, rows)
     unknown.restate(proven)
+    soft_bounces.review(worn_out)
 
 
 def seen(row_ids: Collection[int]) -> None:
@@ -111,7 +118,7 @@ def apply_left_over() -> None:
 
 
 def _refuses(event: Event) -> bool:
-    return event.type in OPT_OUTS or events.is_hard_bounce(event)
+    return event.type in OPT_OUTS or event.bounce == Bounce.HARD
 
 
 def _lock_rows(mine: list[Event]) -> dict[int, SendLog]:
@@ -169,7 +176,7 @@ def _suppress(mine: list[Event], rows: dict[int, SendLog]) -> None:
 def _suppressed_for(event: Event) -> Suppression.Reason | None:
     if event.type == Type.COMPLAINED:
         return Suppression.Reason.COMPLAINT
-    return Suppression.Reason.HARD_BOUNCE if events.is_hard_bounce(event) else None
+    return Suppression.Reason.HARD_BOUNCE if event.bounce == Bounce.HARD else None
 
 
 def _move_outcomes(mine: list[Event], rows: dict[int, SendLog]) -> None:
@@ -183,8 +190,7 @@ def _move_outcomes(mine: list[Event], rows: dict[int, SendLog]) -> None:
         UPDATE delivery_sendlog SET outcome = r.outcome, outcome_at = r.at
         FROM {sql.table({"id": "bigint", "outcome": "text", "rank": "integer", "at": "timestamptz"})} AS r
         WHERE delivery_sendlog.id = r.id
-          AND CASE delivery_sendlog.outcome {ranks} ELSE 0 END < r.rank
-        RETURNING sender_id, delivery_sendlog.outcome"""  # noqa: S608 - constants of ours
+          AND CASE delivery_sendlog.outcome {ranks} ELSE 0 END < r.rank"""  # noqa: S608 - constants of ours
     moves = [
         {"id": row_id, "outcome": event.type, "rank": RANKS[event.type], "at": sql.moment(event.at)}
         for row_id, event in furthest.items()
@@ -193,4 +199,20 @@ def _move_outcomes(mine: list[Event], rows: dict[int, SendLog]) -> None:
         return
     with connection.cursor() as cursor:
         cursor.execute(statement, [sql.rows(moves)])
-        sender_days.count(cursor.fetchall())
+
+
+def _count_for_senders(mine: list[Event], rows: dict[int, SendLog]) -> None:
+    """Count the mails that bounced or were complained about, each once for each.
+
+    By its first such event and not by its outcome: what had moved further already would not be counted.
+    """
+    told = {
+        (event.sendlog_id, event.type): rows[event.pk].sender_id
+        for event in mine
+        if event.pk in rows and event.type in sender_days.COUNTED
+    }
+    if not told:
+        return
+    earlier = Event.objects.filter(sendlog__in={row_id for row_id, _ in told}, applied_at__isnull=False)
+    known = set(earlier.exclude(pk__in=[event.pk for event in mine]).values_list("sendlog", "type"))
+    sender_days.count((sender_id, key[1]) for key, sender_id in told.items() if key not in known)

@@ -11,7 +11,8 @@ from delivery import heartbeats, limits, operations, probes
 from delivery.heartbeats import Sign
 from delivery.operations import Queue
 
-# Mail that has been due for so long, while no limit holds it back and no worker has any in hand, is late.
+# Mail that has been due for so long, while no limit holds it back and no worker has any in hand, is late;
+# so is a provider's report that nobody has processed.
 OVERDUE = timedelta(minutes=15)
 DATABASE_SECONDS = 2.0
 REDIS_SECONDS = 1.0
@@ -22,6 +23,7 @@ class Known:
     """What the database says about the engine."""
 
     signs: list[Sign]
+    reports_late: bool = False
     overdue: list[Queue] = field(default_factory=list)
     rules: dict[int, limits.Rules] = field(default_factory=dict)
 
@@ -42,6 +44,7 @@ def health() -> tuple[str, dict[str, str]]:
         "scheduler": "ok" if heartbeats.somebody_looks(known.signs) else "late",
         "redis": redis,
         "due_mail": "late" if _is_overdue(known, redis) else "ok",
+        "reports": "late" if known.reports_late else "ok",
     }
     return "ok" if set(checks.values()) <= {"ok", "unused"} else "degraded", checks
 
@@ -58,11 +61,13 @@ def redis_state(signs: list[Sign]) -> str:
 
 def _ask_database() -> Known:
     signs = heartbeats.signs()
+    age = operations.reports().age
+    reports_late = age is not None and age > OVERDUE
     if not settings.ENABLE_EMAIL_SCHEDULER or operations.is_sending():
-        return Known(signs)
+        return Known(signs, reports_late)
     waiting = operations.queues(most=operations.LEAST)
     overdue = [queue for queue in waiting if queue.age is not None and queue.age > OVERDUE]
-    return Known(signs, overdue, limits.rules({queue.sender_id for queue in overdue}))
+    return Known(signs, reports_late, overdue, limits.rules({queue.sender_id for queue in overdue}))
 
 
 def _is_overdue(known: Known, redis: str) -> bool:

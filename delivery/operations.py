@@ -13,13 +13,13 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import Count, Min, Q, QuerySet
+from django.db.models import Count, DurationField, ExpressionWrapper, F, Min, Q, QuerySet
 from django.db.models.functions import Now
 
 from audience.mailbox_providers import MailboxProvider
 from campaigns.models import Campaign, CampaignSender, Sender
 from delivery import sql
-from delivery.models import Circuit, Progress, SendLog
+from delivery.models import Circuit, Inbound, Progress, SendLog
 
 Status = SendLog.Status
 Reason = SendLog.Reason
@@ -254,3 +254,30 @@ def retries(waiting: Sequence[Queue]) -> list[Failure]:
     for queue in waiting:
         rows[queue.campaign_id, queue.campaign] += queue.retrying
     return [Failure(*campaign, Reason.RETRY, count) for campaign, count in rows.items() if count]
+
+
+# --- What comes back -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """Providers' reports that wait to be processed, and those of the last day that were given up."""
+
+    waiting: Rows
+    # Since the one that has been due for longest came in; None while none is due.
+    age: timedelta | None
+    given_up: int
+
+
+def reports() -> Reports:
+    """What the inbox of providers' reports holds, by its partial indexes. Three queries."""
+    waiting = Inbound.objects.filter(processed_at=None)
+    count = waiting.order_by()[: CAP + 1].count()
+    waits_for = ExpressionWrapper(Now() - F("received_at"), output_field=DurationField())
+    due = waiting.filter(due_at__lte=Now()).order_by("due_at").annotate(age=waits_for)
+    failed = Inbound.objects.filter(received_at__gte=Now() - RECENT).exclude(error="")
+    return Reports(
+        Rows(min(count, CAP), more=count > CAP),
+        due.values_list("age", flat=True).first(),
+        failed.exclude(processed_at=None).order_by()[:CAP].count(),
+    )

@@ -67,10 +67,10 @@ HABITS = {
 }
 COMPLAINTS, LEAVERS = 0.0008, 0.004
 BOUNCES = (
-    "Hard bounce: 550 5.1.1 The e-mail account that you tried to reach does not exist",
-    "Hard bounce: 550 5.1.1 User unknown",
-    "Soft bounce: 452 4.2.2 The recipient's mailbox is full",
-    "Soft bounce: 421 4.7.0 Try again later",
+    (Event.Bounce.HARD, "550 5.1.1 The e-mail account that you tried to reach does not exist"),
+    (Event.Bounce.HARD, "550 5.1.1 User unknown"),
+    (Event.Bounce.SOFT, "452 4.2.2 The recipient's mailbox is full"),
+    (Event.Bounce.SOFT, "421 4.7.0 Try again later"),
 )
 # Hours of the day at which people look at their mail, by the workspace's clock.
 HOURS = (7, 8, 8, 9, 12, 13, 17, 18, 19, 20, 20, 21, 22)
@@ -136,7 +136,8 @@ class _Crowd:
         habits = HABITS[MailboxProvider(row.mailbox_provider)]
         arrived = (row.sent_at or row.created_at) + timedelta(seconds=self.chance.uniform(1, 40))
         if self._happens(habits.bounces):
-            yield _event(row, Type.BOUNCED, arrived, detail=self.chance.choice(BOUNCES))
+            bounce, words = self.chance.choice(BOUNCES)
+            yield _event(row, Type.BOUNCED, arrived, bounce=bounce, detail=words)
             return
         if self._happens(habits.defers):
             yield _event(row, Type.DEFERRED, arrived, detail="421 4.7.0 Too many mails at once, try again")

@@ -111,7 +111,7 @@ def _moments(row: SendLog) -> list[Moment]:
 
 def _said(event: Event) -> str:
     """What came back; of an open or a click by whom, and of what was made up that it was."""
-    words = [event.get_type_display()]
+    words = [event.in_words]
     if event.link is not None:
         words.append(f"link {event.link}")
     if event.verdict:

@@ -41,6 +41,7 @@ from delivery import (
 from delivery.fill import fill_page
 from delivery.finish import finish_done_campaigns
 from delivery.handover import Hands, take_turn
+from delivery.inbound import inbox
 from delivery.journal import Journal
 from delivery.lanes import Lane, Turns, due_lanes
 from delivery.models import Heartbeat, Progress
@@ -50,9 +51,11 @@ logger = logging.getLogger(__name__)
 # Seconds between two looks at what dead workers left behind; while no campaign is due, the second.
 MEND_EVERY = 10.0
 MEND_IDLE_EVERY = 30.0
-# Seconds of an import, of taking in opens and clicks, and of filling a campaign's ledger, in one round.
+# Seconds of an import, of taking in opens and clicks, of providers' reports, and of filling a campaign's
+# ledger, in one round.
 IMPORT_SECONDS = 2.0
 REACTION_SECONDS = 1.0
+REPORT_SECONDS = 2.0
 FILL_SECONDS = 1.0
 # Seconds between two looks at an empty queue, and at lanes that wait for a limit.
 POLL_EVERY = 2.0
@@ -122,8 +125,7 @@ class Worker:
         one; all else gets a slice of time, so that it holds up no mail for long.
         """
         self._rest = POLL_EVERY
-        imported = imports.claim_and_run_next(seconds=IMPORT_SECONDS) is not None
-        taken_in = reactions.take_in(REACTION_SECONDS) > 0 or imported
+        taken_in = _take_in()
         if not settings.ENABLE_EMAIL_SCHEDULER:
             return taken_in
         campaigns = schedule.due_campaigns(timezone.now())
@@ -229,7 +231,16 @@ class Worker:
         feedback.apply_left_over()
         replay.replay_unknown(self._open_hands)
         warm_up.advance()
+        inbox.prune()
         heartbeats.forget_old()
+
+
+def _take_in() -> bool:
+    """Go on with an import, and with what came back; whether there was any of it."""
+    imported = imports.claim_and_run_next(seconds=IMPORT_SECONDS) is not None
+    hits = reactions.take_in(REACTION_SECONDS)
+    reports = inbox.process(seconds=REPORT_SECONDS)
+    return imported or hits > 0 or reports > 0
 
 
 def _fill_some(campaigns: list[Campaign]) -> bool:

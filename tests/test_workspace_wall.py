@@ -91,12 +91,15 @@ EXAMPLES: dict[str, Callable[[World], dict[str, Any]]] = {
     "senders/<int:pk>/connect/": lambda world: {"pk": world.pk(Sender)},
     "senders/<int:pk>/disconnect/": lambda world: {"pk": world.pk(Sender)},
     "senders/<int:pk>/test/": lambda world: {"pk": world.pk(Sender)},
+    "senders/<int:pk>/reports/": lambda world: {"pk": world.pk(Sender)},
+    "senders/<int:pk>/reports/address/": lambda world: {"pk": world.pk(Sender)},
+    "senders/<int:pk>/reports/key/": lambda world: {"pk": world.pk(Sender)},
     "senders/<int:pk>/limits/": lambda world: {"pk": world.pk(Sender)},
     "mailbox/<int:message_id>/": lambda world: {"message_id": world.message_id},
     "mailbox/<int:message_id>/html/": lambda world: {"message_id": world.message_id},
     "mailbox/<int:message_id>/source/": lambda world: {"message_id": world.message_id},
 }
-# Open to everybody by a signed token; they have tests of their own.
+# Open to everybody by a signed token or a secret; they have tests of their own.
 PUBLIC = {
     "u/<str:token>",
     "o/<str:token>",
@@ -104,6 +107,7 @@ PUBLIC = {
     "v/<str:token>",
     "q/<str:token>.png",
     "q/<str:token>.svg",
+    "hooks/<str:public_id>/<str:secret>/",
 }
 # Written as regular expressions: the pages of an app, and Django's way of adding a slash.
 EXPRESSIONS = {r"admin/^(?P<app_label>": ["admin/audience/", "admin/campaigns/"], r"admin/(?P<url>": []}

@@ -27,7 +27,7 @@ from audience.models import (
 from campaigns import attachments, lifecycle
 from campaigns.models import Campaign
 from delivery.mailbox.store import MailboxStore
-from delivery.models import Event, Progress, SendLog
+from delivery.models import Event, Inbound, Progress, SendLog
 from tests.factories import (
     AttributeFactory,
     CampaignFactory,
@@ -107,10 +107,22 @@ def foreign_rows(workspace: Workspace) -> Iterator[Model]:
     yield ConsentRecord.objects.create(
         workspace=workspace, customer=customer, email=customer.email, granted=True, source="staff"
     )
+    yield from foreign_reports(row)
+
+
+def foreign_reports(row: SendLog) -> Iterator[Model]:
+    """What came back about a mail, as it came and as it was understood."""
+    yield Inbound.objects.create(
+        workspace=row.workspace,
+        sender=row.sender,
+        service="postmark",
+        body=f'{{"Tag": "{MARK}"}}'.encode(),
+        error=MARK,
+    )
     yield Event.objects.create(
-        workspace=workspace,
+        workspace=row.workspace,
         sendlog=row,
-        customer_id=customer.pk,
+        customer_id=row.customer_id,
         type=Event.Type.UNSUBSCRIBED,
         source=Event.Source.LINK,
         key=MARK,

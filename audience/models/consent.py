@@ -73,6 +73,7 @@ class Suppression(WorkspaceModel):
     class Reason(models.TextChoices):
         """Weakest first: a stronger reason replaces a weaker one, never the other way round."""
 
+        SOFT_BOUNCE = "soft_bounce", "Soft bounces"
         UNSUBSCRIBE = "unsubscribe", "Unsubscribed"
         MANUAL = "manual", "Added by staff"
         HARD_BOUNCE = "hard_bounce", "Hard bounce"

@@ -6,5 +6,6 @@ from delivery.models.progress import Progress
 from delivery.models.event import Event
 from delivery.models.sender_state import Circuit, SenderDay
 from delivery.models.heartbeat import Heartbeat
+from delivery.models.inbound import Hook, Inbound
 
-__all__ = ["Circuit", "Event", "Heartbeat", "LookUp", "Progress", "SendLog", "SenderDay"]
+__all__ = ["Circuit", "Event", "Heartbeat", "Hook", "Inbound", "LookUp", "Progress", "SendLog", "SenderDay"]

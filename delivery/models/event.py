@@ -32,6 +32,13 @@ class Event(models.Model):
         TRACKER = "tracker", "Pixel or link of ours"
         SIMULATED = "simulated", "Made up for the sample"
 
+    class Bounce(models.TextChoices):
+        """Why a mail came back: the address for good, the address for now, or not the address."""
+
+        HARD = "hard", "Hard bounce"
+        SOFT = "soft", "Soft bounce"
+        BLOCK = "block", "Blocked"
+
     class Verdict(models.TextChoices):
         """Who opened or clicked, as far as can be told."""
 
@@ -50,6 +57,8 @@ class Event(models.Model):
     source = models.CharField(max_length=10, choices=Source)
     # Equal for the same fact however often it is reported: source, ledger row, type and its own id.
     key = models.CharField(max_length=120, unique=True)
+    # Of a bounce, and of none else: what delivery.inbound.bounces judged.
+    bounce = models.CharField(max_length=5, choices=Bounce, db_default="", blank=True)
     # Of our own pixels and links: what told a machine at once (delivery.verdicts).
     detail = models.TextField(blank=True, help_text="In the provider's own words.")
     # Of a click on one of the content's links: which, from 1.
@@ -76,3 +85,8 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} at {self.at}"
+
+    @property
+    def in_words(self) -> str:
+        """What happened, for people; of a bounce, its kind."""
+        return self.get_bounce_display() if self.bounce else self.get_type_display()

@@ -44,6 +44,7 @@ class SendLog(models.Model):
         OPTED_OUT = "opted_out", "Has not opted in to e-mail"
         UNSUBSCRIBE = "unsubscribe", "Unsubscribed"
         MANUAL = "manual", "Suppressed by staff"
+        SOFT_BOUNCE = "soft_bounce", "Address bounced again and again"
         HARD_BOUNCE = "hard_bounce", "Address bounced before"
         COMPLAINT = "complaint", "Complained before"
         INVALID = "invalid", "Address cannot be mailed"
@@ -132,6 +133,10 @@ class SendLog(models.Model):
                 fields=["campaign", "status"],
                 condition=models.Q(status__in=["failed", "unknown", "suppressed", "cancelled"]),
                 name="sendlog_exceptions",
+            ),
+            # For reports that name the mail by the provider's id alone. SMTP servers give none.
+            models.Index(
+                fields=["provider_id"], condition=~models.Q(provider_id=""), name="sendlog_provider_id"
             ),
         ]
 

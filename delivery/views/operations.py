@@ -55,7 +55,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "seconds": SECONDS,
         "at": timezone.now(),
         "version": settings.VERSION,
-        "states": [_sending(), _scheduler(signs), _workers(signs), _database(), _redis(redis)],
+        "states": [_sending(), _scheduler(signs), _workers(signs), _database(), _redis(redis), _reports()],
         "processes": [{"sign": sign, "age": in_words(sign.age)} for sign in signs],
         "due": sum((line.due for line in lines), Rows()),
         "senders": [_sender(line, uses) for line, uses in _with_limits(lines, redis)],
@@ -139,6 +139,18 @@ def _database() -> dict[str, str]:
 def _redis(state: str) -> dict[str, str]:
     tones = {"ok": ("good", "answers"), "away": ("bad", "does not answer"), "unused": ("idle", "not used")}
     return _state("Redis", *tones[state])
+
+
+def _reports() -> dict[str, str]:
+    """Providers' reports: how many wait, since when, and how many of the last day could not be read."""
+    found = operations.reports()
+    words = f"{found.waiting} waiting" if found.waiting else "all processed"
+    if found.age is not None:
+        words += f" for {in_words(found.age)}"
+    if found.given_up:
+        words += f", {found.given_up:,} given up"
+    late = found.age is not None and found.age > health.OVERDUE
+    return _state("Provider reports", "bad" if late else "warn" if found.given_up else "good", words)
 
 
 def in_words(age: timedelta) -> str:

@@ -229,8 +229,8 @@ class Pipeline(RuleBasedStateMachine):
     def something_comes_back(self, pick: int, type_: Event.Type, permanent: bool) -> None:
         row = self.rows[list(self.accepted)[pick % len(self.accepted)]]
         forged = Reference(self.campaign.workspace_id, row.customer_id + 1, row.pk)
-        assert not feedback.report(forged, type_, permanent=permanent)
-        feedback.report(row.pk, type_, permanent=permanent)
+        assert not feedback.report(forged, type_, bounce="hard" if permanent else "")
+        feedback.report(row.pk, type_, bounce="hard" if permanent else "")
         if type_ in feedback.OPT_OUTS or (type_ == Event.Type.BOUNCED and permanent):
             self.refused.add(row.customer_id)
 

@@ -27,7 +27,7 @@ from audience.models import (
     Workspace,
 )
 from campaigns.models import Campaign, CampaignTransition, Content, Flow, Sender, Template
-from delivery.models import Event, Progress, SendLog
+from delivery.models import Event, Inbound, Progress, SendLog
 from tests.factories import (
     AttributeFactory,
     CampaignFactory,
@@ -65,6 +65,14 @@ def event(number: int) -> Event:
     return found
 
 
+def inbound(number: int) -> Inbound:
+    sender = SenderFactory()
+    found: Inbound = Inbound.objects.create(
+        workspace=sender.workspace, sender=sender, service="postmark", body=b"{}", digest=f"{number}"
+    )
+    return found
+
+
 def content(number: int) -> Content:
     template = TemplateFactory()
     found: Content = Content.objects.create(
@@ -98,6 +106,7 @@ MAKERS: dict[type[Model], Any] = {
     Event: event,
     Flow: lambda n: FlowFactory(),
     Group: lambda n: Group.objects.create(name=f"Group {n}"),
+    Inbound: inbound,
     Membership: lambda n: MembershipFactory(),
     Progress: lambda n: Progress.objects.create(campaign=CampaignFactory()),
     Segment: lambda n: SegmentFactory(),

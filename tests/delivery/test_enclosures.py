@@ -19,7 +19,7 @@ from campaigns.models import Campaign, Template
 from delivery import enclosures, test_send
 from delivery.mailbox.store import MailboxStore
 from delivery.message import BOUNDARY, RELATED, Builder, Recipient
-from delivery.transports import calls, esp, esp_backends, esp_parts
+from delivery.transports import calls, esp_backends, esp_parts
 from delivery.transports.base import Mail, Verdict
 from delivery.transports.smtp import Server, SmtpTransport
 from tests.delivery.services import deliver, impatient, transport  # noqa: F401 - a fixture

@@ -327,7 +327,7 @@ def test_worker_with_nothing_to_do_asks_the_database_little(
 ) -> None:
     with Worker() as worker:
         worker.run_once()
-        with django_assert_max_num_queries(2):
+        with django_assert_max_num_queries(3):
             assert not worker.run_once()
 
 
