@@ -16,13 +16,12 @@ import requests
 from django.db.models import F
 from django.utils import timezone
 
-from campaigns.models import Grant, Sender
-from campaigns.oauth import provider_of
-from delivery import access, unknown
+from campaigns.models import Grant
+from delivery import unknown
 from delivery.message import message_id
 from delivery.models import LookUp, Progress, SendLog
 from delivery.settle import from_answer
-from delivery.transports import SenderUnusable, backend_for
+from delivery.transports import readable_mailbox
 from delivery.transports.base import Answer, Verdict
 from delivery.transports.mailboxes import MailboxBackend
 
@@ -50,7 +49,7 @@ def look_up() -> int:
     try:
         for row in islice(_mine(), MOST):
             if row.sender_id not in sessions:
-                sessions[row.sender_id] = _session(row.sender)
+                sessions[row.sender_id] = readable_mailbox(row.sender)
             settled += _settle(row, sessions[row.sender_id])
             if time.monotonic() > end:
                 break
@@ -88,19 +87,6 @@ def _mine() -> Iterator[SendLog]:
         if mine.update(tries=F("tries") + 1, due_at=timezone.now() + wait):
             row = SendLog.objects.filter(pk=planned.pk, status=SendLog.Status.UNKNOWN)
             yield from row.select_related("sender")
-
-
-def _session(sender: Sender) -> MailboxBackend | None:
-    """A session with the sender's mailbox; None when it cannot be asked now."""
-    provider = provider_of(sender)
-    if provider is None:
-        return None
-    try:
-        backend = backend_for(sender, provider)
-        backend.token = access.token(sender)
-    except (SenderUnusable, access.NoAccess):
-        return None
-    return backend if backend.token.may_look_up else None
 
 
 def _settle(row: SendLog, session: MailboxBackend | None) -> bool:

@@ -41,7 +41,7 @@ from delivery import (
 from delivery.fill import fill_page
 from delivery.finish import finish_done_campaigns
 from delivery.handover import Hands, take_turn
-from delivery.inbound import inbox
+from delivery.inbound import inbox, returned
 from delivery.journal import Journal
 from delivery.lanes import Lane, Turns, due_lanes
 from delivery.models import Heartbeat, Progress
@@ -227,6 +227,7 @@ class Worker:
         sweep.cancel_rows_of_ended_campaigns()
         senders.relieve_stopped()
         doubts.look_up()
+        returned.collect()
         senders.relieve_missing()
         feedback.apply_left_over()
         replay.replay_unknown(self._open_hands)

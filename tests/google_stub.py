@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.utils import parseaddr
@@ -14,6 +17,10 @@ from pytest_django import Settings
 from tests.http_stub import Act, Request, Response
 from tests.oauth_stub import OAuthStub
 
+MESSAGES = "/gmail/v1/users/me/messages"
+# Mails that a list names at once.
+PAGE = 2
+FROM_SERVER = re.compile(rb"^From: .*(mailer-daemon|postmaster)@", re.IGNORECASE | re.MULTILINE)
 SEND = "/upload/gmail/v1/users/me/messages/send"
 
 
@@ -38,6 +45,8 @@ class GoogleStub(OAuthStub):
     # What was sent, parsed and as it came.
     mails: list[EmailMessage] = field(default_factory=list)
     wires: list[bytes] = field(default_factory=list)
+    # What came in, by when; the id of each is its place.
+    received: list[tuple[datetime, bytes]] = field(default_factory=list)
     # What is searched for is not found yet.
     finds_nothing: bool = False
 
@@ -58,8 +67,13 @@ class GoogleStub(OAuthStub):
             return Response(200, {"sub": "1", "email": self.account, "email_verified": True})
         if path == SEND and request.headers["content-type"] == "message/rfc822":
             return self._send(request)
-        if path == "/gmail/v1/users/me/messages":
-            return self._search(parse_qs(urlsplit(request.path).query)["q"][0])
+        if path == MESSAGES:
+            asked = {name: values[0] for name, values in parse_qs(urlsplit(request.path).query).items()}
+            if since := re.search(r" after:(\d+)$", asked["q"]):
+                return self._list(int(since[1]), int(asked.get("pageToken", "0")))
+            return self._search(asked["q"])
+        if path.startswith(f"{MESSAGES}/"):
+            return self._raw(int(path.rpartition("/")[2]))
         return refusal(404, "notFound")
 
     def _send(self, request: Request) -> Response | Act:
@@ -81,3 +95,19 @@ class GoogleStub(OAuthStub):
         if not found or self.finds_nothing:
             return Response(200, {"resultSizeEstimate": 0})
         return Response(200, {"messages": [{"id": "18c", "threadId": "18c"}], "resultSizeEstimate": 1})
+
+    def _list(self, since: int, first: int) -> Response:
+        """What mail servers sent, the newest first, a page at a time."""
+        found = [
+            {"id": str(place), "threadId": str(place)}
+            for place, (at, raw) in enumerate(self.received)
+            if at.timestamp() >= since
+            and re.search(rb"^From: .*(mailer-daemon|postmaster)@", raw, re.I | re.M)
+        ][::-1]
+        more = {"nextPageToken": str(first + PAGE)} if len(found) > first + PAGE else {}
+        return Response(200, {"messages": found[first : first + PAGE], **more} if found else {})
+
+    def _raw(self, place: int) -> Response:
+        at, raw = self.received[place]
+        encoded = base64.urlsafe_b64encode(raw).decode().rstrip("=")
+        return Response(200, {"internalDate": str(int(at.timestamp() * 1000)), "raw": encoded})

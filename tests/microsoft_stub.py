@@ -7,11 +7,12 @@ import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.utils import parseaddr
 from typing import cast
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from pytest_django import Settings
 
@@ -19,6 +20,8 @@ from tests.http_stub import Act, Request, Response
 from tests.oauth_stub import OAuthStub
 
 LASTING = 'IdType="ImmutableId"'
+# Mails that a list names at once.
+PAGE = 2
 # Base64 that Graph takes in one call.
 LARGEST = 4 * 1024 * 1024
 
@@ -52,6 +55,10 @@ class MicrosoftStub(OAuthStub):
     # A mail that is refused goes all the same.
     lies: bool = False
     items: list[Item] = field(default_factory=list)
+    # What came in, by when; the id of each is its place.
+    received: list[tuple[datetime, bytes]] = field(default_factory=list)
+    # Where the next page of a list is said to be, instead of here.
+    next_page: str = ""
     # What was sent, parsed and as it came.
     mails: list[EmailMessage] = field(default_factory=list)
     wires: list[bytes] = field(default_factory=list)
@@ -82,16 +89,20 @@ class MicrosoftStub(OAuthStub):
             return self._send(Item(0, *read(request.body)))
         if (request.method, path) == ("POST", "/messages"):
             return self._draft(request)
+        if found := re.fullmatch(r"/messages/in-(\d+)/\$value", path):
+            return Response(200, self.received[int(found[1])][1].decode(), {"Content-Type": "text/plain"})
+        if request.method == "GET" and "receivedDateTime" in request.path:
+            return self._list_received(parse_qs(urlsplit(request.path).query))
         if request.method == "GET":
             folder = "drafts" if path == "/mailFolders/drafts/messages" else ""
             return self._list(request, folder)
-        found = next((item for item in self.items if path.split("/")[2] in item.ids), None)
-        if found is None:
+        item = next((item for item in self.items if path.split("/")[2] in item.ids), None)
+        if item is None:
             return refusal(404, "ErrorItemNotFound", "The specified object was not found in the store.")
         if request.method == "DELETE":
-            self.items.remove(found)
+            self.items.remove(item)
             return Response(204)
-        return self._send(found)
+        return self._send(item)
 
     def _draft(self, request: Request) -> Response | Act:
         act = next(iter(self.draft_script[(number := next(self._drafts)) : number + 1]), None)
@@ -124,6 +135,25 @@ class MicrosoftStub(OAuthStub):
         lasting = request.headers.get("prefer") == LASTING
         inside = [shown(item, lasting=lasting) for item in found if not folder or item.folder == folder]
         return Response(200, {"value": inside})
+
+    def _list_received(self, asked: dict[str, list[str]]) -> Response:
+        """What came in since then, the oldest first, a page at a time."""
+        since = datetime.fromisoformat(asked["$filter"][0].removeprefix("receivedDateTime ge "))
+        first = int(asked.get("$skip", ["0"])[0])
+        found = [
+            {
+                "id": f"in-{place}",
+                "from": {"emailAddress": {"address": str(message_from_bytes(raw)["From"]).strip("<>")}},
+                "receivedDateTime": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            }
+            for place, (at, raw) in enumerate(self.received)
+            if at >= since
+        ]
+        told: dict[str, object] = {"value": found[first : first + PAGE]}
+        if len(found) > first + PAGE:
+            query = urlencode({"$filter": asked["$filter"][0], "$skip": first + PAGE})
+            told["@odata.nextLink"] = self.next_page or f"{self.root}/v1.0/me/messages?{query}"
+        return Response(200, told)
 
 
 def read(body: bytes) -> tuple[bytes, EmailMessage]:

@@ -29,6 +29,14 @@ class Migration(migrations.Migration):
                 ("sealed_tokens", models.TextField(editable=False)),
                 ("expires_at", models.DateTimeField()),
                 ("may_look_up", models.BooleanField(default=False)),
+                (
+                    "returns_read_until",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
+                (
+                    "returns_due_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
                 ("connected_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
         ),

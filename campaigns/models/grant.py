@@ -25,8 +25,11 @@ class Grant(models.Model):
     sealed_tokens = models.TextField(editable=False)
     # When the access token ends; the refresh token has no date.
     expires_at = models.DateTimeField()
-    # Whether mails in doubt can be looked up in the mailbox.
+    # Whether Drumbeat may look into the mailbox: for mails in doubt, and for what came back.
     may_look_up = models.BooleanField(default=False)
+    # Up to when the mailbox was searched for what came back, and when next (delivery.inbound.returned).
+    returns_read_until = models.DateTimeField(db_default=models.functions.Now())
+    returns_due_at = models.DateTimeField(db_default=models.functions.Now())
     connected_at = models.DateTimeField(db_default=models.functions.Now())
 
     def __str__(self) -> str:

@@ -18,7 +18,7 @@ SECRET, KEY = "secret", "key"
 
 def make(sender: Sender) -> Hook:
     """Give a sender its address; one that has one keeps it. Commits by itself."""
-    fresh = {"public_id": secrets.token_hex(6), "sealed": seal({SECRET: secrets.token_urlsafe(24)})}
+    fresh = {"public_id": secrets.token_hex(6), "sealed_secrets": seal({SECRET: secrets.token_urlsafe(24)})}
     return Hook.objects.get_or_create(sender=sender, defaults=fresh)[0]
 
 
@@ -32,20 +32,20 @@ def rotate(hook: Hook) -> None:
 
 def set_key(hook: Hook, key: str) -> None:
     """Keep what the service signs with; empty forgets it. Commits. Raises CredentialsUnreadable."""
-    _write(hook, unseal(hook.sealed) | {KEY: key})
+    _write(hook, unseal(hook.sealed_secrets) | {KEY: key})
 
 
 def key_of(hook: Hook) -> str:
     """What the service signs with; empty when nobody has entered it, or it cannot be read."""
     try:
-        return unseal(hook.sealed).get(KEY, "")
+        return unseal(hook.sealed_secrets).get(KEY, "")
     except CredentialsUnreadable:
         return ""
 
 
 def url(hook: Hook) -> str:
     """The address, to be pasted into the service's settings. Raises CredentialsUnreadable."""
-    path = reverse("delivery:hook", args=[hook.public_id, unseal(hook.sealed)[SECRET]])
+    path = reverse("delivery:hook", args=[hook.public_id, unseal(hook.sealed_secrets)[SECRET]])
     return f"{settings.SITE_URL}{path}"
 
 
@@ -55,11 +55,11 @@ def find(public_id: str, secret: str) -> Hook | None:
     Raises CredentialsUnreadable.
     """
     hook = Hook.objects.select_related("sender").filter(public_id=public_id).first()
-    if hook is None or not constant_time_compare(unseal(hook.sealed)[SECRET], secret):
+    if hook is None or not constant_time_compare(unseal(hook.sealed_secrets)[SECRET], secret):
         return None
     return hook
 
 
 def _write(hook: Hook, sealed: dict[str, str]) -> None:
-    hook.sealed = seal({name: value for name, value in sealed.items() if value})
-    hook.save(update_fields=["sealed"])
+    hook.sealed_secrets = seal({name: value for name, value in sealed.items() if value})
+    hook.save(update_fields=["sealed_secrets"])

@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("public_id", models.CharField(max_length=16, unique=True)),
-                ("sealed", models.TextField()),
+                ("sealed_secrets", models.TextField()),
                 ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
         ),

@@ -11,12 +11,12 @@ from campaigns.models import Sender
 class Hook(models.Model):
     """A sender's webhook: the address at which its e-mail service reports. delivery.inbound.hooks writes it.
 
-    The secret in the address, and the key that the service signs with, are encrypted in `sealed`.
+    The secret in the address, and the key that the service signs with, are encrypted in `sealed_secrets`.
     """
 
     sender = models.OneToOneField(Sender, models.CASCADE, primary_key=True, related_name="+")
     public_id = models.CharField(max_length=16, unique=True)
-    sealed = models.TextField()
+    sealed_secrets = models.TextField()
     created_at = models.DateTimeField(db_default=models.functions.Now())
 
     def __str__(self) -> str:

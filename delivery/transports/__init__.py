@@ -10,13 +10,14 @@ from campaigns.credentials import CredentialsUnreadable
 from campaigns.models import Sender
 from campaigns.oauth import OAuthProvider, provider_of
 from campaigns.senders import is_loopback
+from delivery import access
 from delivery.transports import esp_check, mailboxes, smtp
 from delivery.transports.base import Transport
 from delivery.transports.esp import EspTransport, Service, as_sent, service_of, without
 from delivery.transports.gmail import GmailBackend
 from delivery.transports.microsoft import MicrosoftBackend
 
-__all__ = ["SenderUnusable", "backend_for", "check", "transport_for"]
+__all__ = ["SenderUnusable", "backend_for", "check", "readable_mailbox", "transport_for"]
 
 MAILBOX_BACKENDS: dict[str, type[mailboxes.MailboxBackend]] = {
     Sender.Transport.GMAIL: GmailBackend,
@@ -79,6 +80,22 @@ def backend_for(sender: Sender, provider: OAuthProvider) -> mailboxes.MailboxBac
     """A session with the sender's mailbox, not opened yet. Raises SenderUnusable."""
     _ensure_ready(sender, provider)
     return MAILBOX_BACKENDS[provider.name](provider)
+
+
+def readable_mailbox(sender: Sender) -> mailboxes.MailboxBackend | None:
+    """A session with the sender's mailbox that may look into it; None when there is none now.
+
+    May renew the access (delivery.access), so no transaction may be open.
+    """
+    provider = provider_of(sender)
+    if provider is None:
+        return None
+    try:
+        backend = backend_for(sender, provider)
+        backend.token = access.token(sender)
+    except (SenderUnusable, access.NoAccess):
+        return None
+    return backend if backend.token.may_look_up else None
 
 
 def _ensure_ready(sender: Sender, provider: OAuthProvider) -> None:

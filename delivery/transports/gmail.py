@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
 from delivery.errors.base import Verdict
 from delivery.errors.mailboxes import Broken
 from delivery.transports.mailboxes import MailboxBackend, Message
+
+MESSAGES = "/gmail/v1/users/me/messages"
+SERVERS = "from:(mailer-daemon OR postmaster) in:anywhere"
 
 
 class GmailBackend(MailboxBackend):
@@ -27,7 +35,26 @@ class GmailBackend(MailboxBackend):
         """What is not found may still be on its way into the mailbox: then nothing is proven."""
         response = self.call(
             "GET",
-            f"{self.provider.api_url}/gmail/v1/users/me/messages",
+            f"{self.provider.api_url}{MESSAGES}",
             params={"q": f"in:sent rfc822msgid:{message_id.strip('<>')}", "maxResults": "1"},
         )
         return Verdict.ACCEPTED if self.read(response).get("messages") else None
+
+    def returned(self, since: datetime) -> Iterator[tuple[datetime, bytes]]:
+        """Gmail lists the newest first, so the whole list is read before the oldest mail is fetched."""
+        found = list(self._search(f"{SERVERS} after:{int(since.timestamp())}"))
+        for listed in reversed(found):
+            url = f"{self.provider.api_url}{MESSAGES}/{listed['id']}"
+            mail = self.read(self.call("GET", url, params={"format": "raw"}))
+            received_at = datetime.fromtimestamp(int(mail["internalDate"]) / 1000, UTC)
+            yield received_at, base64.urlsafe_b64decode(mail["raw"] + "==")
+
+    def _search(self, query: str) -> Iterator[dict[str, Any]]:
+        page = ""
+        while True:
+            params = {"q": query, "maxResults": "500"} | ({"pageToken": page} if page else {})
+            told = self.read(self.call("GET", f"{self.provider.api_url}{MESSAGES}", params=params))
+            yield from told.get("messages", [])
+            page = told.get("nextPageToken", "")
+            if not page:
+                return

@@ -7,7 +7,8 @@ token when the provider refuses the one it had.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import requests
@@ -87,6 +88,10 @@ class MailboxBackend(BaseEmailBackend):
 
         `draft_id` is the lasting id of its draft, where it is known; `is_only`: there was no other attempt.
         """
+        raise NotImplementedError
+
+    def returned(self, since: datetime) -> Iterator[tuple[datetime, bytes]]:
+        """The mails of mail servers that the mailbox has received since then, the oldest first, with when."""
         raise NotImplementedError
 
     def account(self) -> requests.Response:

@@ -7,7 +7,10 @@ answer, the mailbox then tells whether it is still a draft. A draft that was del
 from __future__ import annotations
 
 import base64
+import re
+from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import requests
@@ -19,6 +22,8 @@ from delivery.transports.mailboxes import MailboxBackend, Message
 ACCEPTED = 202
 NOT_FOUND = 404
 DRAFTS = "/mailFolders/drafts/messages"
+# Exchange's own reports come from a name with a number in it.
+SERVERS = re.compile(r"(?:postmaster|mailer-daemon|microsoftexchange\w*)@", re.IGNORECASE)
 MIME = {"Content-Type": "text/plain"}
 # The id then stays the same when the message moves to the sent items.
 LASTING_ID = {"Prefer": 'IdType="ImmutableId"'}
@@ -83,6 +88,29 @@ class MicrosoftBackend(MailboxBackend):
             return None
         return Verdict.NOT_SENT
 
+    def returned(self, since: datetime) -> Iterator[tuple[datetime, bytes]]:
+        """Of all that came in, what its sender's name says is a mail server's."""
+        from_then = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        params = {
+            "$filter": f"receivedDateTime ge {from_then}",
+            "$orderby": "receivedDateTime",
+            "$select": "id,from,receivedDateTime",
+            "$top": "200",
+        }
+        response = self.call("GET", f"{self._me}/messages", params=params)
+        while True:
+            for message in self._listed(response):
+                if SERVERS.match(_sender(message)):
+                    mime = self.call("GET", f"{self._me}/messages/{message['id']}/$value")
+                    yield datetime.fromisoformat(message["receivedDateTime"]), mime.content
+            more = self.read(response).get("@odata.nextLink")
+            if not more:
+                return
+            if not str(more).startswith(f"{self._me}/"):
+                # The token is for nobody else.
+                raise Broken("The reply leads elsewhere.", response=response)
+            response = self.call("GET", str(more))
+
     def _delete_drafts(self, message_id: str) -> int:
         """Delete the drafts of a mail; how many could be deleted.
 
@@ -109,6 +137,9 @@ class MicrosoftBackend(MailboxBackend):
             params={"$filter": f"internetMessageId eq '{quoted}'", "$select": "id,isDraft"},
             headers=headers or {},
         )
+        return self._listed(response)
+
+    def _listed(self, response: requests.Response) -> list[dict[str, Any]]:
         found = self.read(response).get("value")
         if not isinstance(found, list):
             raise Broken("The reply holds no list.", response=response)
@@ -117,3 +148,8 @@ class MicrosoftBackend(MailboxBackend):
     @property
     def _me(self) -> str:
         return f"{self.provider.api_url}/me"
+
+
+def _sender(message: dict[str, Any]) -> str:
+    """Whom a message is from; empty for those without a sender."""
+    return str(((message.get("from") or {}).get("emailAddress") or {}).get("address") or "")

@@ -15,7 +15,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from audience import access, zones
 from campaigns.credentials import CredentialsUnreadable
-from campaigns.models import Sender
+from campaigns.models import Grant, Sender
+from campaigns.oauth import provider_of
 from campaigns.senders import is_loopback
 from delivery.inbound import hooks
 from delivery.inbound.services import REPORTING, Reporting
@@ -78,10 +79,14 @@ def _editable(request: HttpRequest, pk: int) -> Sender:
 def _panel(request: HttpRequest, sender: Sender, **state: Any) -> HttpResponse:
     is_service = sender.transport == Sender.Transport.ESP
     reporting = REPORTING.get(sender.esp) if is_service else None
+    provider = provider_of(sender)
     context = {
         "sender": sender,
         "is_service": is_service,
         "reporting": reporting,
+        "is_connected_mailbox": provider is not None,
+        "look_up_setting": f"{provider.prefix}_LOOK_UP" if provider else "",
+        "grant": Grant.objects.filter(pk=sender.pk).first() if provider else None,
         "may_edit": access.may_edit(request.user, sender.workspace_id),
         "last": Inbound.objects.filter(sender=sender).order_by("-pk").first(),
         "is_local": _is_local(settings.SITE_URL),

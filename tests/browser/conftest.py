@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -26,6 +27,14 @@ QUIET = [
     "--no-first-run",
 ]
 PATIENCE = 20_000  # milliseconds; the machine may be busy
+
+
+def reload_until(page: Page, text: str) -> None:
+    """Look again and again at a page that does not change by itself."""
+    end = time.monotonic() + PATIENCE / 1000
+    while page.get_by_text(text).count() == 0:
+        assert time.monotonic() < end, f"{text!r} never came"
+        page.reload()
 
 
 @pytest.fixture

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 from pytest_django import Settings
 
-from campaigns.models import Campaign, Sender
+from campaigns.models import Campaign, Grant, Sender
 from delivery.models import SendLog
+from tests.browser.conftest import reload_until
 from tests.browser.test_send_journey import working
 from tests.delivery.connected import STUBS, connected, unconnected
+from tests.delivery.test_take_report import bounce
 from tests.factories import CampaignFactory, CustomerFactory, SenderFactory
 from tests.google_stub import GoogleStub
 from tests.microsoft_stub import MicrosoftStub
@@ -88,7 +91,22 @@ def test_from_connecting_to_the_last_mail_with_the_permission_lost_in_between(
         expect(page.get_by_text("4 of 4 sent")).to_be_visible()
     assert Campaign.objects.get().status == Campaign.Status.COMPLETED
     assert sorted(stub.accepted[1:]) == sorted(SendLog.objects.values_list("email", flat=True))
+    a_mail_comes_back(page, site, stub, sender)
     disconnect(page, site, sender)
+
+
+def a_mail_comes_back(page: Page, site: str, stub: Stub, sender: Sender) -> None:
+    """Into the mailbox; whom it could not reach is suppressed."""
+    row = SendLog.objects.order_by("pk")[0]
+    stub.received = [(timezone.now(), bounce(row, "failed", "5.1.1", "550 5.1.1 no such user"))]
+    Grant.objects.update(may_look_up=True, returns_due_at=timezone.now())
+    with working():
+        sender_page(page, site, sender)
+        expect(page.get_by_text("come back into this mailbox")).to_be_visible()
+        page.goto(f"{site}/customers/{row.customer_id}/mails/")
+        reload_until(page, "bounced")
+    page.goto(f"{site}/admin/audience/suppression/?q={row.email}")
+    expect(page.get_by_text("Hard bounce").first).to_be_visible()
 
 
 def disconnect(page: Page, site: str, sender: Sender) -> None:

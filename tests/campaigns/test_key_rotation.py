@@ -11,7 +11,8 @@ from pytest_django import Settings
 
 from campaigns import credentials, key_rotation
 from campaigns.credentials import CredentialsUnreadable
-from campaigns.models import Sender
+from campaigns.models import Grant, Sender
+from delivery.models import Hook
 from tests.factories import SenderFactory
 
 pytestmark = pytest.mark.django_db
@@ -37,7 +38,8 @@ def rotate() -> str:
 
 def test_every_column_that_is_sealed_is_found() -> None:
     columns = {(model, column) for model, column in key_rotation.sealed_columns()}
-    assert {(Sender, "sealed_password"), (Sender, "sealed_credentials")} <= columns
+    of_sender = {(Sender, "sealed_password"), (Sender, "sealed_credentials")}
+    assert columns == of_sender | {(Grant, "sealed_tokens"), (Hook, "sealed_secrets")}
 
 
 def test_the_old_key_can_go_after_a_rotation(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
