@@ -1,6 +1,7 @@
 """Stage 2 of the pipeline: when a campaign's mails are due.
 
-A start is a date and a time of day on somebody's clock: the workspace's, or each customer's own.
+A start is a date and a time of day on somebody's clock: the workspace's, or each customer's own; with
+best hours it begins the day in which each customer's own hour comes.
 """
 
 from __future__ import annotations
@@ -35,9 +36,24 @@ def first_due(campaign: Campaign) -> datetime | None:
     on_clock = start_on_clock(campaign)
     if on_clock is None:
         return None
-    if campaign.clock == Campaign.Clock.CUSTOMER:
-        return on_clock.replace(tzinfo=UTC) - EARLIEST_OFFSET
-    return moment_in(campaign.workspace.zone, on_clock)
+    if campaign.clock == Campaign.Clock.WORKSPACE:
+        return moment_in(campaign.workspace.zone, on_clock)
+    return on_clock.replace(tzinfo=UTC) - EARLIEST_OFFSET
+
+
+def soonest_start(campaign: Campaign, now: datetime) -> datetime:
+    """The earliest full hour on the campaign's clock that is not over anywhere where it counts."""
+    if campaign.clock == Campaign.Clock.WORKSPACE:
+        on_clock = now.astimezone(campaign.workspace.zone).replace(tzinfo=None)
+    else:
+        on_clock = now.astimezone(UTC).replace(tzinfo=None) + EARLIEST_OFFSET
+    return on_clock.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+
+
+def moment_of_best_hour(zone: ZoneInfo, start: datetime, hour: int) -> datetime:
+    """The UTC moment at which clocks in `zone` show this hour, at `start` on them or within a day of it."""
+    on_clock = start.replace(hour=hour, minute=0, second=0, microsecond=0)
+    return moment_in(zone, on_clock if on_clock >= start else on_clock + timedelta(days=1))
 
 
 def is_scheduled(campaign: Campaign, now: datetime) -> bool:

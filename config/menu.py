@@ -27,6 +27,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 _list("Campaigns", "send", "campaigns_campaign") | {"active": _is_about("campaign")},
                 _list("Templates", "draft", "campaigns_template"),
                 _list("Senders", "badge", "campaigns_sender"),
+                _page("Reports", "monitoring", "analytics:overview") | {"active": _is_report},
             ],
         },
         {
@@ -68,6 +69,10 @@ def _is_about(thing: str) -> Callable[[HttpRequest], bool]:
         return f"/{thing}/" in request.path or request.path.startswith(f"/{thing}s/")
 
     return active
+
+
+def _is_report(request: HttpRequest) -> bool:
+    return request.path.startswith("/reports/")
 
 
 def _may_view(request: HttpRequest) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import environ
+from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
 from config.logs import FORMS
@@ -224,7 +225,14 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "send-times": {"task": "analytics.tasks.learn_send_times", "schedule": crontab(hour=3, minute=10)},
+    "reports": {"task": "analytics.tasks.count", "schedule": 60.0, "options": {"expires": 60}},
 }
+
+# --- Reports (analytics/) ------------------------------------------------------------------------
+
+# Days after which `manage.py prune_events` deletes deliveries, opens and clicks; 0 keeps them.
+EVENT_RETENTION_DAYS = env.int("EVENT_RETENTION_DAYS", 0)
 
 # --- Limits of senders (delivery/limits.py) ------------------------------------------------------
 

@@ -35,7 +35,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "8px",
     "COLORS": {"primary": PRIMARY},
-    "STYLES": [file("drumbeat.css"), file("delivery.css")],
+    "STYLES": [file("drumbeat.css"), file("delivery.css"), file("reports.css")],
     "DASHBOARD_CALLBACK": "analytics.dashboard.context",
     "GLOBAL_CALLBACK": "config.menu.for_every_page",
     "SIDEBAR": {"navigation": "config.menu.navigation"},

@@ -8,6 +8,7 @@ each row once.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -69,15 +70,15 @@ def _end_of_page(campaign: Campaign, cursor: int) -> int | None:
 def _insert(campaign: Campaign, progress: Progress, last: int) -> Counter[str]:
     """INSERT ... SELECT the page's rows; how many came in with which status."""
     matched = campaign.matching().filter(id__gt=progress.cursor, id__lte=last)
-    columns = ("id", "workspace_id", "email", "time_zone", "subscribed", "unmailable")
+    columns = ("id", "workspace_id", "email", "time_zone", "best_hour", "subscribed", "unmailable")
     page, page_params = matched.order_by().values(*columns).query.sql_with_params()
     sender, sender_params, weight = _sender_share(campaign)
-    due, due_params = _due(campaign, matched)
+    due = _due(campaign, matched)
     # `turn` is everybody's place in the round of senders, which goes on where the last page stopped.
     place = f"row_number() OVER (PARTITION BY refusal = '' ORDER BY id) - 1 + {progress.matched:d}"
     statement = f"""
         WITH judged AS (
-            SELECT p.id, p.email, {domain_sql("p.email")} AS domain, p.time_zone,
+            SELECT p.id, p.email, {domain_sql("p.email")} AS domain, p.time_zone, p.best_hour,
                 {refusal_sql("p", "s")} AS refusal
             FROM ({page}) p
             LEFT JOIN audience_suppression s ON s.workspace_id = p.workspace_id AND s.email = p.email),
@@ -87,11 +88,11 @@ def _insert(campaign: Campaign, progress: Progress, last: int) -> Counter[str]:
             (workspace_id, campaign_id, step, customer_id, email, mailbox_provider, status, reason,
              sender_id, due_at)
         SELECT %s, %s, 1, id, email, {provider_of_domain_sql("domain")},
-            CASE WHEN refusal = '' THEN 'queued' ELSE 'suppressed' END, refusal, {sender}, {due}
-        FROM dealt WHERE true
+            CASE WHEN refusal = '' THEN 'queued' ELSE 'suppressed' END, refusal, {sender}, {due.at}
+        FROM dealt {due.join} WHERE true
         ON CONFLICT (campaign_id, step, customer_id) DO NOTHING
         RETURNING status"""  # noqa: S608 - compiled by the ORM; values are parameters
-    params = [*page_params, campaign.workspace_id, campaign.pk, *sender_params, *due_params]
+    params = [*page_params, campaign.workspace_id, campaign.pk, *sender_params, *due.params]
     with connection.cursor() as cursor:
         if not sql.is_postgresql():
             cursor.execute(statement, params)
@@ -117,18 +118,57 @@ def _sender_share(campaign: Campaign) -> tuple[str, list[Any], int]:
     return f"CASE{cases} END", params, edge
 
 
-def _due(campaign: Campaign, matched: QuerySet[Customer]) -> tuple[str, list[Any]]:
-    """SQL for the moment that a row is due, on the clock that the campaign goes by."""
+@dataclass(frozen=True)
+class _Due:
+    """SQL for the moment that a row is due, what it needs to be joined, and the parameters of both."""
+
+    at: str
+    params: list[Any] = field(default_factory=list)
+    join: str = ""
+
+
+def _due(campaign: Campaign, matched: QuerySet[Customer]) -> _Due:
+    """When rows are due, on the clock that the campaign goes by."""
     start = schedule.first_due(campaign)
     on_clock = schedule.start_on_clock(campaign)
+    if campaign.clock == Campaign.Clock.BEST:
+        return _due_at_best_hours(campaign, _zones(matched))
     if start is None or on_clock is None:
-        return sql.now(), []
+        return _Due(sql.now())
     if campaign.clock == Campaign.Clock.WORKSPACE:
-        return "%s", [sql.moment(start)]
-    zones = matched.exclude(time_zone="").order_by().values_list("time_zone", flat=True).distinct()
+        return _Due("%s", [sql.moment(start)])
     cases, params = "", []
-    for zone in zones:
+    for zone in _zones(matched):
         cases += " WHEN %s THEN %s"
         params += [zone, sql.moment(schedule.moment_in(ZoneInfo(zone), on_clock))]
     otherwise = sql.moment(schedule.moment_in(campaign.workspace.zone, on_clock))
-    return (f"CASE time_zone{cases} ELSE %s END" if cases else "%s"), [*params, otherwise]
+    return _Due(f"CASE time_zone{cases} ELSE %s END" if cases else "%s", [*params, otherwise])
+
+
+def _due_at_best_hours(campaign: Campaign, zones: list[str]) -> _Due:
+    """Each customer's own best hour, the first at the start or after it; without a date, after activation."""
+    usual = campaign.workspace.best_hour
+    clocks = {zone: ZoneInfo(zone) for zone in zones} | {"": campaign.workspace.zone}
+    moments = [
+        {"zone": zone, "hour": hour, "due_at": _best_moment(campaign, clock, hour)}
+        for zone, clock in clocks.items()
+        for hour in range(24)
+    ]
+    table = sql.table({"zone": "text", "hour": "integer", "due_at": "timestamptz"})
+    # Nobody is left out whose zone has changed since the zones were read.
+    otherwise = _best_moment(campaign, campaign.workspace.zone, usual)
+    join = f"LEFT JOIN {table} best ON best.zone = time_zone AND best.hour = COALESCE(best_hour, {usual:d})"
+    return _Due("COALESCE(best.due_at, %s)", [otherwise, sql.rows(moments)], join)
+
+
+def _best_moment(campaign: Campaign, clock: ZoneInfo, hour: int) -> Any:
+    start = schedule.start_on_clock(campaign)
+    if start is None:
+        start = (campaign.activated_at or timezone.now()).astimezone(clock).replace(tzinfo=None)
+    return sql.moment(schedule.moment_of_best_hour(clock, start, hour))
+
+
+def _zones(matched: QuerySet[Customer]) -> list[str]:
+    """The time zones that the customers of a page are known to live in."""
+    zones = matched.exclude(time_zone="").order_by().values_list("time_zone", flat=True)
+    return list(zones.distinct())

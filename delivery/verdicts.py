@@ -181,10 +181,14 @@ def _outweighs(found: Judgement, before: Judgement) -> bool:
 
 
 def _write(judged: Iterable[tuple[int, Judgement]]) -> int:
-    """Write verdicts by event, in one statement; how many differed."""
+    """Write verdicts by event, in one statement; how many differed.
+
+    An event that had no verdict is new, and whoever counts comes by it anyway.
+    """
     columns = {"id": "bigint", "verdict": "text", "reason": "text"}
     statement = f"""
-        UPDATE delivery_event SET verdict = r.verdict, verdict_reason = r.reason
+        UPDATE delivery_event SET verdict = r.verdict, verdict_reason = r.reason,
+            rejudged_at = CASE WHEN delivery_event.verdict_reason <> '' THEN {sql.now()} END
         FROM {sql.table(columns)} AS r
         WHERE delivery_event.id = r.id
           AND (delivery_event.verdict <> r.verdict OR delivery_event.verdict_reason <> r.reason)"""  # noqa: S608

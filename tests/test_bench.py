@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from django.conf import settings
 
@@ -21,7 +22,8 @@ from campaigns.models import Campaign
 from delivery.fill import fill_page
 from delivery.models import SendLog
 from tests.bench import people, verify
-from tests.bench.measures import MEASURES, idle, imports
+from tests.bench.habits import Crowd
+from tests.bench.measures import MEASURES, idle, imports, send_time
 from tests.bench.measures.segments import RULE_SETS
 from tests.bench.measures.tracking import LINKS
 from tests.bench.measures.usual_design import django_template
@@ -160,6 +162,25 @@ def recorded(directory: Path, mails: list[tuple[str, bytes]]) -> Sink:
         )
     )
     return sink
+
+
+# --- Habits that are known ------------------------------------------------------------------------
+
+
+def test_replayed_people_are_learnt_and_judged_by_what_is_true_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(send_time, "WEEKS", 20)
+    found = send_time.replay(send_time.SCENARIOS["office and evening"], 400)
+    assert 0 < found["model"] < found["global"] < found["random"]
+    assert 0 <= found["start"] < found["random_start"]
+    assert send_time.replay(send_time.SCENARIOS["office and evening"], 400) == found
+
+
+def test_the_oracle_and_the_best_hour_of_all_are_the_same_where_nobody_has_habits() -> None:
+    crowd = Crowd(send_time.SCENARIOS["no habits"], 50, np.random.default_rng(1))
+    told = send_time.regret(crowd, 1, np.full(50, 4), 9)
+    assert all(regret == pytest.approx(0, abs=0.1) for regret in told.values())
 
 
 # --- Smaller parts --------------------------------------------------------------------------------

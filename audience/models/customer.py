@@ -84,6 +84,9 @@ class Customer(WorkspaceModel):
     language = models.CharField(max_length=16, blank=True, help_text="Such as en or de-AT.")
     # Values as JSON of their Attribute's type; dates as YYYY-MM-DD. An unknown value has no key.
     attributes = models.JSONField(default=dict, blank=True)
+    # The hour of their own clock at which this person is best mailed; None: that of the workspace.
+    # Learnt downstream, written by audience.best_hours only.
+    best_hour = models.PositiveSmallIntegerField(null=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -95,6 +98,7 @@ class Customer(WorkspaceModel):
             models.CheckConstraint(
                 condition=models.Q(email=Lower("email")), name="customer_email_normalised"
             ),
+            models.CheckConstraint(condition=models.Q(best_hour__lte=23), name="customer_best_hour"),
         ]
         indexes = [
             # Filling pages through one workspace's customers by id.

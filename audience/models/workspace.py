@@ -44,10 +44,16 @@ class Workspace(models.Model):
         default=True,
         help_text="Off: no mail of it carries tracked links or a pixel, whatever the campaign says.",
     )
+    # The hour of their own clock at which customers are best mailed whose own hour is not known.
+    # Learnt downstream, written by audience.best_hours only.
+    best_hour = models.PositiveSmallIntegerField(default=9, db_default=9, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(best_hour__lte=23), name="workspace_best_hour")
+        ]
 
     def __str__(self) -> str:
         return self.name

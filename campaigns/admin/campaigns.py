@@ -35,6 +35,10 @@ LABELS = {
     Status.CANCELLED: "default",
 }
 UTM = ("utm_source", "utm_medium", "utm_campaign")
+CLOCKS: dict[str, str] = {
+    Campaign.Clock.CUSTOMER: "on each customer's own clock",
+    Campaign.Clock.BEST: "and at each customer's own best hour after it",
+}
 
 
 class CampaignForm(WorkspaceForm):
@@ -45,6 +49,7 @@ class CampaignForm(WorkspaceForm):
             clock.choices = [
                 (Campaign.Clock.WORKSPACE, f"The clock in {self.workspace.time_zone}"),
                 (Campaign.Clock.CUSTOMER, "Each customer's own clock"),
+                (Campaign.Clock.BEST, "Each customer's own best hour, within a day of the start"),
             ]
 
     def clean(self) -> dict[str, Any]:
@@ -145,9 +150,8 @@ class CampaignAdmin(WorkspaceAdmin):
     def start(self, campaign: Campaign) -> str:
         on_clock = schedule.start_on_clock(campaign)
         if on_clock is None:
-            return "At once"
-        customers = campaign.clock == Campaign.Clock.CUSTOMER
-        zone = "on each customer's own clock" if customers else campaign.workspace.time_zone
+            return "At once" if campaign.clock != Campaign.Clock.BEST else "At each customer's next best hour"
+        zone = CLOCKS.get(campaign.clock, campaign.workspace.time_zone)
         return f"{date_format(on_clock, 'j M Y, H:i')} {zone}"
 
     @display(description="Progress")

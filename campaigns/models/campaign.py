@@ -38,6 +38,7 @@ class Campaign(WorkspaceModel):
     class Clock(models.TextChoices):
         WORKSPACE = "workspace", "the workspace's time zone"
         CUSTOMER = "customer", "each customer's own time zone"
+        BEST = "best", "each customer's own best hour"
 
     name = models.CharField(max_length=150)
     status = models.CharField(max_length=10, choices=Status, default=Status.DRAFT, editable=False)
@@ -54,7 +55,7 @@ class Campaign(WorkspaceModel):
         max_length=10,
         choices=Clock,
         default=Clock.WORKSPACE,
-        help_text="Whose time of day the start is meant in.",
+        help_text="Whose time of day the start is meant in. A best hour is within a day of the start.",
     )
     # At activation it takes the workspace's switch into account, and stays: what the mails carry.
     tracked = models.BooleanField(

@@ -66,6 +66,8 @@ class Event(models.Model):
     # Of opens and clicks: what delivery.verdicts judged, by what, and what it judged by.
     verdict = models.CharField(max_length=8, choices=Verdict, db_default="", blank=True)
     verdict_reason = models.CharField(max_length=20, db_default="", blank=True)
+    # When the verdict was changed after the event had been written; whoever counts looks at it again.
+    rejudged_at = models.DateTimeField(null=True)
     user_agent = models.CharField(max_length=255, db_default="", blank=True)
     ip = models.GenericIPAddressField(null=True)
     at = models.DateTimeField(help_text="When it happened, as the source says.")
@@ -81,6 +83,11 @@ class Event(models.Model):
             # Who opened or clicked in the last days, for segments, without reading a row.
             models.Index(fields=["workspace", "type", "at", "verdict", "customer_id"], name="event_recent"),
             models.Index(fields=["id"], condition=models.Q(applied_at=None), name="event_unapplied"),
+            models.Index(
+                fields=["rejudged_at"],
+                condition=models.Q(rejudged_at__isnull=False),
+                name="event_rejudged",
+            ),
         ]
 
     def __str__(self) -> str:

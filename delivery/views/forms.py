@@ -30,6 +30,20 @@ class AudienceForm(forms.Form):
         return {"audience": audience, "segment": segment}
 
 
+class ScheduleForm(forms.Form):
+    """When the campaign starts, and by whose clock; without a date at once."""
+
+    start_date = forms.DateField(required=False, error_messages={"invalid": "Write the date as 2026-12-31."})
+    start_time = forms.TimeField(required=False, error_messages={"invalid": "Write the time as 09:30."})
+    clock = forms.ChoiceField(choices=Campaign.Clock.choices)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if cleaned.get("start_time") and not cleaned.get("start_date") and "start_date" not in self.errors:
+            self.add_error("start_date", "The start time has no date. Choose one, or clear the time.")
+        return cleaned
+
+
 class TestForm(forms.Form):
     """Where a test mail goes, and as whom it is rendered; empty: as somebody of the audience."""
 

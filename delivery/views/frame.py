@@ -9,13 +9,14 @@ from typing import Any, Concatenate, ParamSpec
 from django.contrib import admin
 from django.contrib.admin.views.decorators import staff_member_required
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 
 from audience import zones
 from campaigns.models import Campaign
 
 P = ParamSpec("P")
-View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
 def staff_page(view: View[P]) -> View[P]:
@@ -23,10 +24,10 @@ def staff_page(view: View[P]) -> View[P]:
     guarded = staff_member_required(view, login_url="admin:login")
 
     @wraps(view)
-    def page(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def page(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if "HX-Request" in request.headers and not (request.user.is_active and request.user.is_staff):
             return HttpResponse(status=403, headers={"HX-Refresh": "true"})
-        response: HttpResponse = guarded(request, *args, **kwargs)
+        response: HttpResponseBase = guarded(request, *args, **kwargs)
         return response
 
     return page

@@ -25,6 +25,7 @@ from delivery.views import inbox
 from delivery.views.forms import AudienceForm
 from delivery.views.frame import find_campaign, show, staff_page
 from delivery.views.progress import panel_context
+from delivery.views.schedule import schedule_context
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -57,6 +58,7 @@ def send(request: HttpRequest, pk: int) -> HttpResponse:
         **_reach(request, campaign),
         **_message(campaign),
         "warnings": readiness.warnings(campaign),
+        **schedule_context(request, campaign),
         "inbox": inbox.lines(campaign),
     }
     return show(request, "delivery/send.html", context)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -45,3 +45,31 @@ def test_on_customers_clocks_the_first_is_due_fourteen_hours_before_utc() -> Non
 )
 def test_odd_times_of_day_have_one_moment(on_clock: datetime, utc: datetime) -> None:
     assert schedule.moment_in(ZoneInfo("Europe/Berlin"), on_clock) == utc
+
+
+def test_the_soonest_start_is_the_next_full_hour_on_the_campaigns_clock() -> None:
+    now = datetime(2026, 7, 1, 9, 20, tzinfo=UTC)
+    assert schedule.soonest_start(campaign(), now) == datetime(2026, 7, 1, 12)  # noqa: DTZ001
+    own = campaign(clock=Campaign.Clock.CUSTOMER)
+    assert schedule.soonest_start(own, now) == datetime(2026, 7, 2, 0)  # noqa: DTZ001
+
+
+@pytest.mark.parametrize("clock", Campaign.Clock.values)
+def test_the_soonest_start_does_not_lie_in_the_past(clock: str) -> None:
+    now = datetime(2026, 7, 1, 9, 20, tzinfo=UTC)
+    start = schedule.soonest_start(campaign(clock=clock), now)
+    soonest = schedule.first_due(campaign(clock=clock, start_date=start.date(), start_time=start.time()))
+    assert soonest is not None and now < soonest <= now + timedelta(hours=1)
+
+
+@pytest.mark.parametrize(("hour", "day"), [(8, 2), (9, 1), (10, 1), (0, 2)])
+def test_a_best_hour_is_the_first_within_a_day_of_the_start(hour: int, day: int) -> None:
+    start = datetime(2026, 7, 1, 9)  # noqa: DTZ001
+    found = schedule.moment_of_best_hour(ZoneInfo("Europe/Berlin"), start, hour)
+    assert found == datetime(2026, 7, day, hour, tzinfo=ZoneInfo("Europe/Berlin"))
+
+
+def test_a_best_hour_that_is_begun_comes_tomorrow() -> None:
+    start = datetime(2026, 7, 1, 9, 1)  # noqa: DTZ001
+    found = schedule.moment_of_best_hour(ZoneInfo("UTC"), start, 9)
+    assert found == datetime(2026, 7, 2, 9, tzinfo=UTC)

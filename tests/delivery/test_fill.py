@@ -3,14 +3,15 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
 from django.utils import timezone
 
 from audience.audiences import Audience
-from audience.models import Customer, Suppression
+from audience.models import Customer, Suppression, Workspace
 from campaigns import lifecycle
 from campaigns.models import Campaign, CampaignSender, Sender
 from delivery import fill
@@ -171,3 +172,63 @@ def test_row_is_due_on_each_customers_own_clock() -> None:
         "lima@example.com": nine + timedelta(hours=5),
         "nowhere@example.com": nine,
     }
+
+
+def own_hours() -> None:
+    """Two with an hour of their own, and two without."""
+    CustomerFactory(email="tokyo@example.com", time_zone="Asia/Tokyo", best_hour=7)
+    CustomerFactory(email="lima@example.com", time_zone="America/Lima", best_hour=20)
+    CustomerFactory(email="berlin@example.com", time_zone="Europe/Berlin")
+    CustomerFactory(email="nowhere@example.com")
+    Workspace.objects.update(best_hour=11)
+
+
+def due() -> dict[str, datetime]:
+    return dict(SendLog.objects.values_list("email", "due_at"))
+
+
+@pytest.mark.django_db
+def test_row_is_due_at_each_customers_own_best_hour_within_a_day_of_the_start() -> None:
+    own_hours()
+    campaign = CampaignFactory(
+        start_date=date(2040, 1, 10),
+        start_time=time(9),
+        clock=Campaign.Clock.BEST,
+        workspace__time_zone="UTC",
+    )
+    lifecycle.activate(campaign)
+    fill_all(campaign)
+    assert due() == {
+        # Seven has gone by on the day of the start.
+        "tokyo@example.com": datetime(2040, 1, 11, 7, tzinfo=ZoneInfo("Asia/Tokyo")),
+        "lima@example.com": datetime(2040, 1, 10, 20, tzinfo=ZoneInfo("America/Lima")),
+        "berlin@example.com": datetime(2040, 1, 10, 11, tzinfo=ZoneInfo("Europe/Berlin")),
+        "nowhere@example.com": datetime(2040, 1, 10, 11, tzinfo=UTC),
+    }
+
+
+@pytest.mark.django_db
+def test_without_a_start_the_best_hour_is_within_a_day_of_the_activation() -> None:
+    own_hours()
+    campaign = CampaignFactory(clock=Campaign.Clock.BEST)
+    lifecycle.activate(campaign)
+    fill_all(campaign)
+    zones = {"tokyo": ("Asia/Tokyo", 7), "lima": ("America/Lima", 20), "berlin": ("Europe/Berlin", 11)}
+    for name, (zone, hour) in zones.items():
+        at = due()[f"{name}@example.com"]
+        assert (at.astimezone(ZoneInfo(zone)).hour, at.minute) == (hour, 0)
+        assert timedelta(0) <= at - campaign.activated_at <= timedelta(hours=24)
+
+
+@pytest.mark.django_db
+def test_who_moves_while_the_ledger_is_filled_gets_a_row_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    CustomerFactory(time_zone="Asia/Tokyo", best_hour=7)
+    monkeypatch.setattr(fill, "_zones", lambda matched: [])
+    campaign = CampaignFactory(start_date=date(2040, 1, 10), clock=Campaign.Clock.BEST)
+    Workspace.objects.update(best_hour=11)
+    campaign.workspace.refresh_from_db()
+    lifecycle.activate(campaign)
+    fill_all(campaign)
+    assert list(due().values()) == [datetime(2040, 1, 10, 11, tzinfo=UTC)]

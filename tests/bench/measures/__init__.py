@@ -13,7 +13,9 @@ from tests.bench.measures import (
     idle,
     imports,
     million,
+    reports,
     segments,
+    send_time,
     smtp,
     smtp_two_sinks,
     sqlite,
@@ -48,4 +50,6 @@ MEASURES = {
     "import": Measure(imports.measure, ("postgres",)),
     "idle": Measure(idle.measure),
     "tracking": Measure(tracking.measure, ("postgres",)),
+    "send_time": Measure(send_time.measure, ()),
+    "reports": Measure(reports.measure, ("postgres",)),
 }

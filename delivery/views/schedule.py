@@ -1,0 +1,65 @@
+"""The schedule on the send page: when a draft starts, saved by itself, so that a suggestion is one click."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_POST
+
+from audience import access
+from campaigns import drafts, schedule
+from campaigns.models import Campaign
+from delivery.views.forms import ScheduleForm
+from delivery.views.frame import find_campaign, staff_page
+
+# The audience's part of the page listens for it and looks again: what its button says depends on the start.
+SAVED = "schedule-saved"
+
+
+@staff_page
+@require_POST
+def change(request: HttpRequest, pk: int) -> HttpResponse:
+    """Save the start of a draft, and show the schedule as it is stored then."""
+    campaign = find_campaign(request, pk)
+    if not access.may_edit(request.user, campaign.workspace_id):
+        raise PermissionDenied("Only an owner, a manager or an editor may change the start.")
+    outcome = _save(campaign, ScheduleForm(request.POST))
+    context = schedule_context(request, campaign) | outcome
+    response = render(request, "delivery/send_schedule.html", context)
+    if "saved" in outcome:
+        response.headers["HX-Trigger"] = SAVED
+    return response
+
+
+def _save(campaign: Campaign, form: ScheduleForm) -> dict[str, Any]:
+    """Save what was entered; what came of it, for the page."""
+    if not form.is_valid():
+        return {"errors": form.errors, "entered": form.data}
+    try:
+        drafts.change(campaign, **form.cleaned_data)
+    except drafts.NotADraft as error:
+        return {"errors": {"start_date": [f"Nothing was saved. {error}"]}}
+    return {"saved": True}
+
+
+def schedule_context(request: HttpRequest, campaign: Campaign) -> dict[str, Any]:
+    """The start as it is stored; who may not change it reads it."""
+    zone = campaign.workspace.time_zone
+    return {
+        "campaign": campaign,
+        "starts": schedule.start_on_clock(campaign),
+        "may_schedule": access.may_edit(request.user, campaign.workspace_id),
+        "entered": {
+            "start_date": campaign.start_date.isoformat() if campaign.start_date else "",
+            "start_time": campaign.start_time.strftime("%H:%M") if campaign.start_time else "",
+            "clock": campaign.clock,
+        },
+        "clocks": [
+            (Campaign.Clock.WORKSPACE, f"The clock in {zone}"),
+            (Campaign.Clock.CUSTOMER, "Each customer's own clock"),
+            (Campaign.Clock.BEST, "Each customer's own best hour, within a day of the start"),
+        ],
+    }
