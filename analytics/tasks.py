@@ -1,6 +1,7 @@
 """What the distributed mode counts from time to time, and learns at night; beat rings for it.
 
-A message names a workspace and where to go on, no people.
+A message names a workspace and where to go on, no people. numpy is imported by the tasks that need it: the
+processes that run them send mails as well (decision 11).
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from django.utils import timezone
 
 from analytics import roll_up
 from analytics.models import SendProfile
-from analytics.send_time import learn, people
 from audience.models import Workspace
 
 
@@ -30,6 +30,8 @@ def learn_send_times() -> None:
 @shared_task
 def learn_workspace(pk: int) -> None:
     """Learn an audience, then ring for its people. A workspace deleted meanwhile needs neither."""
+    from analytics.send_time import learn
+
     workspace = Workspace.objects.filter(pk=pk).first()
     if workspace is not None and learn.learn_audience(workspace, timezone.now()) is not None:
         learn_people.delay(pk)
@@ -38,6 +40,8 @@ def learn_workspace(pk: int) -> None:
 @shared_task
 def learn_people(pk: int, after: int = 0) -> None:
     """Learn a portion of the people, and ring for the next: no task takes longer than it may."""
+    from analytics.send_time import people
+
     profile = SendProfile.objects.select_related("workspace").filter(pk=pk).first()
     if profile is None:
         return

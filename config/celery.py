@@ -11,6 +11,8 @@ import os
 from celery import Celery
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+# Django's checks import every page; `manage.py migrate` has made them, and a worker has no pages.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "true")
 
 app = Celery("drumbeat")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -53,8 +53,8 @@ CREDENTIAL_KEYS = env.list("CREDENTIAL_KEYS", default=[SECRET_KEY, *SECRET_KEY_F
 # --- Applications ------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "unfold",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",
+    "config.admin.SiteConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -21,8 +21,8 @@ from delivery import unknown
 from delivery.message import message_id
 from delivery.models import LookUp, Progress, SendLog
 from delivery.settle import from_answer
-from delivery.transports import readable_mailbox
 from delivery.transports.base import Answer, Verdict
+from delivery.transports.connected import readable_mailbox
 from delivery.transports.mailboxes import MailboxBackend
 
 logger = logging.getLogger(__name__)

@@ -25,9 +25,8 @@ from django.utils import timezone
 
 from audience import imports
 from campaigns import lifecycle, schedule
-from campaigns.models import Campaign
+from campaigns.models import Campaign, Grant
 from delivery import (
-    doubts,
     feedback,
     heartbeats,
     limits,
@@ -41,7 +40,7 @@ from delivery import (
 from delivery.fill import fill_page
 from delivery.finish import finish_done_campaigns
 from delivery.handover import Hands, take_turn
-from delivery.inbound import inbox, returned
+from delivery.inbound import shelf
 from delivery.journal import Journal
 from delivery.lanes import Lane, Turns, due_lanes
 from delivery.models import Heartbeat, Progress
@@ -226,13 +225,12 @@ class Worker:
         sweep.expire_leases()
         sweep.cancel_rows_of_ended_campaigns()
         senders.relieve_stopped()
-        doubts.look_up()
-        returned.collect()
+        _look_into_mailboxes()
         senders.relieve_missing()
         feedback.apply_left_over()
         replay.replay_unknown(self._open_hands)
         warm_up.advance()
-        inbox.prune()
+        shelf.prune()
         heartbeats.forget_old()
 
 
@@ -240,8 +238,26 @@ def _take_in() -> bool:
     """Go on with an import, and with what came back; whether there was any of it."""
     imported = imports.claim_and_run_next(seconds=IMPORT_SECONDS) is not None
     hits = reactions.take_in(REACTION_SECONDS)
-    reports = inbox.process(seconds=REPORT_SECONDS)
-    return imported or hits > 0 or reports > 0
+    return _take_in_reports() or imported or hits > 0
+
+
+def _take_in_reports() -> bool:
+    """Act on providers' reports; what reads them is imported with the first one (decision 11)."""
+    if not shelf.is_waiting():
+        return False
+    from delivery.inbound import inbox
+
+    return inbox.process(seconds=REPORT_SECONDS) > 0
+
+
+def _look_into_mailboxes() -> None:
+    """Look for mails in doubt, and for what came back; what asks is imported where there is a mailbox."""
+    if Grant.objects.filter(may_look_up=True).exists():
+        from delivery import doubts
+        from delivery.inbound import returned
+
+        doubts.look_up()
+        returned.collect()
 
 
 def _fill_some(campaigns: list[Campaign]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,6 +18,8 @@ def pytest_configure() -> None:
     # In a file, where threads and other processes can open it; Django's default is in memory.
     if connection.vendor == "sqlite":
         connection.settings_dict["TEST"]["NAME"] = str(settings.DATA_DIR / "test.sqlite3")
+    # As a site's process has them; the tests' parameters are collected from the admin's pages.
+    import_module(settings.ROOT_URLCONF)
     # WhiteNoise warns when collectstatic has not run, and a warning is an error here.
     Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
 

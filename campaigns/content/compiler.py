@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from campaigns.content import liquid, pages
-from campaigns.content.formats import FORMATS
 from campaigns.content.markup import BODY
 from campaigns.content.placeholders import Hidden
 from campaigns.content.problems import ContentError, Field, Problem, SourceError
 from campaigns.content.source import check_size, excerpt, split, trimmed
-from campaigns.content.text import text_of
 
 # Raise it when equal sources compile to other content, so that frozen content is not reused.
 COMPILER_VERSION = 2
@@ -66,6 +64,10 @@ def _syntax_problems(format: str, subject: str, preheader: str, body: str) -> It
 
 
 def _compile_body(format: str, preheader: str, body: str) -> tuple[str, str]:
+    # Libraries of some megabytes, for whoever compiles: workers send what was compiled (decision 11).
+    from campaigns.content.formats import FORMATS
+    from campaigns.content.text import text_of
+
     hidden = FORMATS[format](trimmed(split(body)))
     _check_nothing_lost(hidden)
     restore = hidden.placeholders.restore

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 from django.db.models.functions import Now
 
@@ -20,7 +19,7 @@ from campaigns.models import Sender
 from delivery import feedback, sql
 from delivery.errors.base import CONTROL, ERROR_LENGTH
 from delivery.events import Report
-from delivery.inbound import mail, receivers, sns
+from delivery.inbound import mail, receivers, shelf, sns
 from delivery.inbound.reading import Told, read
 from delivery.inbound.receivers import Call
 from delivery.inbound.services import MAIL
@@ -41,8 +40,6 @@ WAITS = (1, 5, 30, 120)
 LOOKS = 3
 # Bodies, of up to some megabytes each, in memory at once.
 READ_TOGETHER = 25
-# Reports removed in one statement.
-PRUNED = 5_000
 
 Group = list[tuple[Inbound, list[Told]]]
 
@@ -81,7 +78,7 @@ def process(seconds: float) -> int:
     Any number of processes may do this at once.
     """
     end, done = time.monotonic() + seconds, 0
-    while Inbound.objects.filter(processed_at=None, due_at__lte=Now()).exists():
+    while shelf.is_waiting():
         claimed = _claim()
         for group in _read(claimed):
             _act_or_postpone(group)
@@ -89,23 +86,6 @@ def process(seconds: float) -> int:
         if len(claimed) < BATCH or time.monotonic() > end:
             break
     return done
-
-
-def prune() -> int:
-    """Remove processed reports that are older than REPORTS_KEEP_DAYS, some at a time; how many.
-
-    The newest of each sender stays, to say when it last reported. May be repeated.
-    """
-    old = sql.in_seconds(-settings.REPORTS_KEEP_DAYS * 86_400)
-    statement = f"""
-        DELETE FROM delivery_inbound WHERE id IN (
-            SELECT i.id FROM delivery_inbound i
-            WHERE i.received_at < {old} AND i.processed_at IS NOT NULL
-              AND EXISTS (SELECT 1 FROM delivery_inbound n WHERE n.sender_id = i.sender_id AND n.id > i.id)
-            ORDER BY i.received_at LIMIT {PRUNED})"""  # noqa: S608 - constants of ours
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [])
-        return int(cursor.rowcount)
 
 
 def _claim() -> list[int]:

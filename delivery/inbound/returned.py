@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from campaigns.models import Grant
 from delivery.inbound import inbox
-from delivery.transports import readable_mailbox
+from delivery.transports.connected import readable_mailbox
 from delivery.transports.mailboxes import MailboxBackend
 
 logger = logging.getLogger(__name__)

@@ -1,44 +1,37 @@
-"""Stage 7: the way out that belongs to a sender."""
+"""Stage 7: the way out that belongs to a sender.
+
+What calls providers over HTTP takes memory that a worker which speaks SMTP does not need, so it is imported
+for senders that have it (decision 11).
+"""
 
 from __future__ import annotations
 
 import idna
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 
 from campaigns.credentials import CredentialsUnreadable
 from campaigns.models import Sender
-from campaigns.oauth import OAuthProvider, provider_of
+from campaigns.oauth import provider_of
 from campaigns.senders import is_loopback
-from delivery import access
-from delivery.transports import esp_check, mailboxes, smtp
-from delivery.transports.base import Transport
-from delivery.transports.esp import EspTransport, Service, as_sent, service_of, without
-from delivery.transports.gmail import GmailBackend
-from delivery.transports.microsoft import MicrosoftBackend
+from delivery.transports import smtp
+from delivery.transports.base import SenderUnusable, Transport
 
-__all__ = ["SenderUnusable", "backend_for", "check", "readable_mailbox", "transport_for"]
-
-MAILBOX_BACKENDS: dict[str, type[mailboxes.MailboxBackend]] = {
-    Sender.Transport.GMAIL: GmailBackend,
-    Sender.Transport.MICROSOFT: MicrosoftBackend,
-}
-
-
-class SenderUnusable(Exception):
-    """Nothing can be sent with this sender as it is set; the message says what to change."""
+__all__ = ["SenderUnusable", "check", "transport_for"]
 
 
 def transport_for(sender: Sender) -> Transport:
     """The transport of a sender, not connected yet. Raises SenderUnusable; touches no network."""
     if provider := provider_of(sender):
-        _ensure_ready(sender, provider)
-        return mailboxes.MailboxTransport(sender, provider, MAILBOX_BACKENDS[provider.name])
+        from delivery.transports import connected
+
+        return connected.transport(sender, provider)
     match sender.transport:
         case Sender.Transport.MAILBOX:
             return smtp.SmtpTransport(_mailbox(), settings.SMTP_CONNECTIONS)
         case Sender.Transport.ESP:
-            return _esp_transport(sender)
+            from delivery.transports import services
+
+            return services.transport(sender)
         case _:
             return smtp.SmtpTransport(_smtp_server(sender), settings.SMTP_CONNECTIONS)
 
@@ -51,13 +44,16 @@ def check(sender: Sender) -> str | None:
     """
     try:
         if provider := provider_of(sender):
-            _ensure_ready(sender, provider)
-            return mailboxes.check(sender, provider, MAILBOX_BACKENDS[provider.name]) or None
+            from delivery.transports import connected
+
+            return connected.problem(sender, provider)
         match sender.transport:
             case Sender.Transport.MAILBOX:
                 return _smtp_problem(sender, _mailbox())
             case Sender.Transport.ESP:
-                return _esp_problem(sender)
+                from delivery.transports import services
+
+                return services.problem(sender)
             case _:
                 return _smtp_problem(sender, _smtp_server(sender))
     except SenderUnusable as error:
@@ -70,55 +66,8 @@ def _smtp_problem(sender: Sender, server: smtp.Server) -> str | None:
     return str(checked.problem) if checked.problem else None
 
 
-def _esp_problem(sender: Sender) -> str | None:
-    service = _service(sender)
-    problem = esp_check.check(service, sender.from_email)
-    return without(as_sent(service), problem.error) if problem else None
-
-
-def backend_for(sender: Sender, provider: OAuthProvider) -> mailboxes.MailboxBackend:
-    """A session with the sender's mailbox, not opened yet. Raises SenderUnusable."""
-    _ensure_ready(sender, provider)
-    return MAILBOX_BACKENDS[provider.name](provider)
-
-
-def readable_mailbox(sender: Sender) -> mailboxes.MailboxBackend | None:
-    """A session with the sender's mailbox that may look into it; None when there is none now.
-
-    May renew the access (delivery.access), so no transaction may be open.
-    """
-    provider = provider_of(sender)
-    if provider is None:
-        return None
-    try:
-        backend = backend_for(sender, provider)
-        backend.token = access.token(sender)
-    except (SenderUnusable, access.NoAccess):
-        return None
-    return backend if backend.token.may_look_up else None
-
-
-def _ensure_ready(sender: Sender, provider: OAuthProvider) -> None:
-    if problem := mailboxes.why_not_ready(sender, provider):
-        raise SenderUnusable(problem)
-
-
 def _mailbox() -> smtp.Server:
     return smtp.Server(settings.MAILBOX_HOST, settings.MAILBOX_PORT)
-
-
-def _esp_transport(sender: Sender) -> EspTransport:
-    try:
-        return EspTransport(_service(sender), settings.ESP_CONNECTIONS)
-    except (ImproperlyConfigured, ValueError) as error:
-        raise SenderUnusable(str(error)) from error
-
-
-def _service(sender: Sender) -> Service:
-    try:
-        return service_of(sender)
-    except (CredentialsUnreadable, ImproperlyConfigured) as error:
-        raise SenderUnusable(str(error)) from error
 
 
 def _smtp_server(sender: Sender) -> smtp.Server:

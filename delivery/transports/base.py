@@ -66,3 +66,7 @@ class Transport(Protocol):
     def close(self) -> None:
         """Take leave of the provider. May be repeated; deliver() connects anew."""
         ...
+
+
+class SenderUnusable(Exception):
+    """Nothing can be sent with this sender as it is set; the message says what to change."""

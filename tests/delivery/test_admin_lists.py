@@ -171,7 +171,10 @@ def test_every_row_has_a_page(superuser_client: Client, model: type[Model], seve
     assert superuser_client.get(url).status_code == 200
 
 
-@pytest.mark.parametrize("model", MAKERS.keys() - SMALL, ids=lambda model: model._meta.model_name)
+LARGE = [model for model in MAKERS if model not in SMALL]
+
+
+@pytest.mark.parametrize("model", LARGE, ids=lambda model: model._meta.model_name)
 def test_no_list_counts_its_whole_table(superuser_client: Client, model: type[Model]) -> None:
     MAKERS[model](1)
     counts = [sql for sql in queries_of(superuser_client, model) if "COUNT(" in sql]

@@ -19,7 +19,7 @@ from pytest_django import Settings
 from audience.models import Customer, Suppression
 from campaigns.models import Campaign
 from delivery import feedback
-from delivery.inbound import inbox
+from delivery.inbound import inbox, shelf
 from delivery.inbound.receivers import Call
 from delivery.models import Event, Inbound, Progress, SenderDay, SendLog
 from delivery.worker import Worker
@@ -296,10 +296,10 @@ def test_old_reports_are_removed_but_the_newest_of_each_sender_and_what_waits(
     old = timezone.now() - timedelta(days=settings.REPORTS_KEEP_DAYS, seconds=5)
     Inbound.objects.filter(pk__in=[oldest.pk, waiting.pk]).update(received_at=old)
     Inbound.objects.filter(pk=waiting.pk).update(processed_at=None)
-    assert inbox.prune() == 1
+    assert shelf.prune() == 1
     Inbound.objects.update(received_at=old, processed_at=timezone.now())
-    assert inbox.prune() == 2
-    assert inbox.prune() == 0
+    assert shelf.prune() == 2
+    assert shelf.prune() == 0
     assert Inbound.objects.get().digest
 
 

@@ -14,8 +14,9 @@ from campaigns.models import Grant, Sender
 from campaigns.oauth import PROVIDERS
 from delivery import access
 from delivery.errors.base import Verdict
-from delivery.transports import SenderUnusable, backend_for, check, mailboxes, transport_for
+from delivery.transports import SenderUnusable, check, mailboxes, transport_for
 from delivery.transports.base import Answer
+from delivery.transports.connected import backend_for
 from delivery.transports.mailboxes import provider_id
 from tests.delivery.connected import STUBS, connected, tokens, unconnected
 from tests.delivery.services import mail, mails, verdicts
