@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from random import Random
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -22,10 +22,10 @@ from audience.mailbox_providers import MailboxProvider
 from audience.models import Customer
 from campaigns import lifecycle
 from campaigns.content import CUSTOMER_COLUMNS
-from campaigns.models import Campaign, CampaignTransition, Sender
+from campaigns.models import Campaign, CampaignSender, CampaignTransition, Sender
 from delivery import feedback, verdicts
 from delivery.message import Builder, Recipient
-from delivery.models import Event, SendLog
+from delivery.models import Event, Progress, SendLog
 
 Type = Event.Type
 # Ledger rows in one transaction.
@@ -76,16 +76,64 @@ BOUNCES = (
 HOURS = (7, 8, 8, 9, 12, 13, 17, 18, 19, 20, 20, 21, 22)
 
 
-def react(campaign: Campaign, *, seed: int = 1, days: int = 3) -> int:
+# Campaigns that went before the sample's, the newest first, and how they were liked.
+EARLIER = (("A free CD for regulars", 1.2), ("Autumn arrivals", 0.8), ("Blue Hours is out", 1.0))
+MADE_UP = "This campaign was made up: no mail of it was ever sent."
+
+
+def go_before(campaign: Campaign) -> int:
+    """Make up campaigns to the people of this one, a week apart, and reactions to them; how many campaigns.
+
+    Reports have something to compare then. 0, and nothing is done, when they are there. Commits campaign
+    by campaign.
+    """
+    made = 0
+    for number, (name, appeal) in enumerate(EARLIER, 1):
+        if Campaign.objects.of(campaign.workspace).filter(name=name).exists():
+            continue
+        with transaction.atomic():
+            before = _copied(campaign, name)
+        react(before, seed=number + 1, days=7 * number + 3, appeal=appeal)
+        made += 1
+    return made
+
+
+def _copied(campaign: Campaign, name: str) -> Campaign:
+    """A campaign that went to the same people, as its ledger has it."""
+    copy = Campaign.objects.get(pk=campaign.pk)
+    copy.pk, copy.name, copy.result = None, name, MADE_UP
+    copy.save(force_insert=True)
+    for share in CampaignSender.objects.filter(campaign=campaign):
+        CampaignSender.objects.create(campaign=copy, sender=share.sender, weight=share.weight)
+    own = ("id", "campaign")
+    columns = [f.column for f in SendLog._meta.concrete_fields if f.column and f.name not in own]
+    names = ", ".join(columns)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO delivery_sendlog (campaign_id, {names})"  # noqa: S608 - columns of ours
+            f" SELECT %s, {names} FROM delivery_sendlog WHERE campaign_id = %s",
+            [copy.pk, campaign.pk],
+        )
+    sums = Progress.objects.get(pk=campaign.pk)
+    sums.pk = copy.pk
+    sums.save(force_insert=True)
+    SendLog.objects.filter(campaign=copy).update(outcome="", outcome_at=None)
+    lifecycle.note(copy, None, MADE_UP)
+    return copy
+
+
+def react(campaign: Campaign, *, seed: int = 1, days: int = 3, appeal: float = 1.0) -> int:
     """Make reactions up for what a campaign has sent; how many, 0 when it has some already.
 
-    Moves the campaign back in time, so that they are spread over the days until now. Commits some rows
-    at a time. Outcomes and sums follow as from real ones.
+    Moves the campaign back in time, so that they are spread over the days until now. `appeal` is how much
+    more of its readers than usual open and click. Commits some rows at a time. Outcomes and sums follow
+    as from real ones.
     """
     if Event.objects.filter(sendlog__campaign=campaign, source=Event.Source.SIMULATED).exists():
         return 0
     _move_back(campaign, days)
-    crowd, made = _Crowd(campaign, Random(seed), timezone.now()), 0  # noqa: S311 - nothing depends on it
+    chance = Random(seed)  # noqa: S311 - nothing depends on it
+    crowd, made = _Crowd(campaign, chance, timezone.now(), appeal), 0
     rows = SendLog.objects.filter(campaign=campaign, status=SendLog.Status.SENT).order_by("customer_id")
     waiting = rows.iterator(CHUNK)
     while chunk := list(islice(waiting, CHUNK)):
@@ -117,6 +165,7 @@ class _Crowd:
     campaign: Campaign
     chance: Random
     now: datetime
+    appeal: float = 1.0
     _builder: Builder = field(init=False)
 
     def __post_init__(self) -> None:
@@ -148,7 +197,7 @@ class _Crowd:
         if self._happens(habits.apple):
             fetched = arrived + timedelta(minutes=self.chance.expovariate(1 / 20))
             yield _event(row, Type.OPENED, self._by_now(fetched), user_agent=verdicts.APPLE)
-        if self._happens(habits.opens):
+        if self._happens(habits.opens * self.appeal):
             yield from self._reader(row, customer, arrived, habits)
 
     def _gateway(self, row: SendLog, customer: Customer, arrived: datetime) -> Iterator[Event]:
@@ -166,7 +215,7 @@ class _Crowd:
         if self._happens(0.2):
             again = self._by_now(opened + timedelta(hours=self.chance.uniform(1, 30)))
             yield _event(row, Type.OPENED, again, user_agent=agent)
-        if self._happens(habits.clicks):
+        if self._happens(habits.clicks * self.appeal):
             numbers = self._links(row, customer)
             for number in self.chance.choices(numbers, range(len(numbers), 0, -1), k=1) if numbers else []:
                 clicked = self._by_now(opened + timedelta(seconds=self.chance.uniform(15, 240)))

@@ -91,3 +91,19 @@ def test_the_same_seed_makes_the_same(campaign: Campaign) -> None:
         crowd = simulated._Crowd(campaign, Random(seed), now)  # noqa: S311
         stories.append([(e.type, e.at, e.link, e.user_agent) for e in crowd.reactions(rows)])
     assert stories[0] == stories[1] != stories[2]
+
+
+def test_campaigns_before_it_are_made_up_once_and_say_so(campaign: Campaign) -> None:
+    campaign.status = Campaign.Status.COMPLETED
+    campaign.save(update_fields=["status"])
+    assert simulated.go_before(campaign) == len(simulated.EARLIER)
+    assert simulated.go_before(campaign) == 0
+    earlier = Campaign.objects.exclude(pk=campaign.pk)
+    assert {made.result for made in earlier} == {simulated.MADE_UP}
+    for made in earlier:
+        assert simulated.MADE_UP in made.transitions.values_list("reason", flat=True)
+        rows = SendLog.objects.filter(campaign=made)
+        assert rows.count() == SendLog.objects.filter(campaign=campaign).count()
+        assert not rows.filter(sent_at__gt=timezone.now() - timedelta(days=9)).exists()
+        assert Event.objects.filter(sendlog__campaign=made).count() > 1000
+    assert not Event.objects.filter(sendlog__campaign=campaign).exists()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Mod
 
 from audience import consent, imports, suppression
 from audience.models import ConsentRecord, Customer, Segment, Suppression, Workspace
@@ -14,6 +17,8 @@ from campaigns.models import Sender, Template
 
 SAMPLE = Path(__file__).resolve().parents[2] / "sample"
 SLUG = "needle-groove"
+# Over which the sample's customers have come.
+WEEKS = 52
 # (orders >= 3 and last_order >= 1998-01-01) or total_spent >= 500: 4,746 of them.
 LOYAL = {
     "any": [
@@ -68,6 +73,17 @@ class Command(BaseCommand):
         )
         done = imports.run(customer_import)
         self.stdout.write(f"Imported {done.created} customers, {done.rejected} rows rejected.")
+        self._came_one_by_one(workspace)
+
+    def _came_one_by_one(self, workspace: Workspace) -> None:
+        """Let people have come over the past year, not all of them on this day."""
+        with transaction.atomic():
+            for week in range(1, WEEKS):
+                ago = timedelta(weeks=week)
+                consents = ConsentRecord.objects.of(workspace).annotate(week=Mod(F("customer"), WEEKS))
+                consents.filter(week=week).update(at=F("at") - ago)
+                customers = Customer.objects.of(workspace).annotate(week=Mod(F("id"), WEEKS))
+                customers.filter(week=week).update(created_at=F("created_at") - ago)
 
     def _turn_some_away(self, workspace: Workspace) -> None:
         """Give the sample what every real audience has: bounces, complaints and people who left."""

@@ -23,6 +23,8 @@ from delivery.mailbox.store import MailboxStore
 from delivery.models import SendLog
 from delivery.worker import AnotherSender, Worker
 
+NAME = "Your year in records, no."
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -74,6 +76,8 @@ class Command(BaseCommand):
         if problems := summary.disagreements():
             self.stdout.write(str(summary))
             raise CommandError("The figures disagree: " + "; ".join(problems))
+        if before := simulated.go_before(campaign):
+            self.stdout.write(f"{before} campaigns before it were made up, for reports to compare.")
         made_up = simulated.react(campaign)
         self.stdout.write(f"{made_up} reactions were made up for its reports, and are marked as such.")
         self.stdout.write(str(summary))
@@ -96,10 +100,10 @@ def _sample_campaign() -> Campaign:
     workspace = Workspace.objects.filter(slug="needle-groove").first()
     if workspace is None:
         raise CommandError("The sample is not loaded. Run `manage.py load_sample` first.")
-    number = Campaign.objects.of(workspace).count() + 1
+    number = Campaign.objects.of(workspace).filter(name__startswith=NAME).count() + 1
     draft = drafts.create(
         workspace,
-        f"Your year in records, no. {number}",
+        f"{NAME} {number}",
         segment_id=Segment.objects.of(workspace).get(name="Loyal or big spenders").pk,
         template_id=Template.objects.of(workspace).get(name="Your year in records").pk,
         sender_ids=[Sender.objects.of(workspace).get(name="Local mailbox").pk],
