@@ -6,14 +6,9 @@ installation can make; in plain text it is what the code says.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
 import html
 import struct
 from dataclasses import dataclass
-from functools import cache
 from io import BytesIO
 from typing import Any
 
@@ -22,11 +17,13 @@ from django.conf import settings
 from liquid.exceptions import FilterError
 from liquid.undefined import Undefined
 
+from campaigns import signing
+
 # Bytes; longer texts make codes that few telephones read, and addresses that few mail programs load.
 TEXT_LIMIT = 300
 # Pixels of a mail; the image has more, for screens that are finer.
 SHOWN_SIZE = 160
-_MAC_SIZE = 12
+_PURPOSE = b"drumbeat-qr"
 _CUSTOMER = struct.Struct(">IQ")
 _OF_CUSTOMER, _OF_TEXT = b"c", b"t"
 
@@ -114,29 +111,12 @@ def _image_address(token: str) -> str:
 
 
 def _signed(body: bytes) -> str:
-    return base64.urlsafe_b64encode(_mac(settings.LINK_KEYS[0], body) + body).rstrip(b"=").decode()
+    return signing.signed(body, _PURPOSE)
 
 
 def _verified(token: str) -> bytes:
-    """What was signed, whichever of LINK_KEYS did it. Raises InvalidCode."""
+    """What was signed. Raises InvalidCode."""
     try:
-        padding = b"=" * (-len(token) % 4)
-        raw = base64.b64decode(token.encode("ascii") + padding, altchars=b"-_", validate=True)
-    except (ValueError, binascii.Error) as error:
+        return signing.verified(token, _PURPOSE)
+    except signing.Forged as error:
         raise InvalidCode from error
-    mac, body = raw[:_MAC_SIZE], raw[_MAC_SIZE:]
-    if not body or not any(hmac.compare_digest(mac, _mac(key, body)) for key in settings.LINK_KEYS):
-        raise InvalidCode
-    return body
-
-
-def _mac(key: str, body: bytes) -> bytes:
-    keyed = _keyed(key).copy()
-    keyed.update(body)
-    return keyed.digest()
-
-
-@cache
-def _keyed(key: str) -> hashlib.blake2b:
-    derived = hashlib.sha256(key.encode()).digest()
-    return hashlib.blake2b(key=derived, digest_size=_MAC_SIZE, person=b"drumbeat-qr")
