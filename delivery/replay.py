@@ -130,9 +130,11 @@ def _allowed(ids: list[int]) -> list[Recipient]:
         cursor.execute(statement, [sql.rows({"id": row_id} for row_id in ids)])
         found = cursor.fetchall()
     customers = Customer.objects.filter(pk__in=[customer for _, customer, _ in found])
-    said = {columns["pk"]: columns for columns in customers.values("pk", *CUSTOMER_COLUMNS)}
+    said = {columns["pk"]: columns for columns in customers.values("pk", "tracked", *CUSTOMER_COLUMNS)}
     return [
-        Recipient(row, customer, email, said[customer]) for row, customer, email in found if customer in said
+        Recipient(row, customer, email, said[customer], said[customer]["tracked"])
+        for row, customer, email in found
+        if customer in said
     ]
 
 

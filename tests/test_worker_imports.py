@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,31 @@ print(*sys.modules)
 
 
 def test_a_worker_does_not_import_what_sending_does_not_need() -> None:
+    assert ELSEWHERE & set(output_of(STARTED).split()) == set()
+
+
+CHECKED = """
+import django
+django.setup()
+from django.contrib import admin
+from django.core import checks
+assert not admin.site._registry
+checks.run_checks(tags=[checks.Tags.admin])
+print(len(admin.site._registry))
+"""
+
+
+def test_the_pages_that_workers_do_without_are_checked_all_the_same() -> None:
+    assert int(output_of(CHECKED)) > 10
+
+
+def output_of(program: str) -> str:
     started = subprocess.run(
-        [sys.executable, "-c", STARTED], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings"},
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    assert ELSEWHERE & set(started.stdout.split()) == set()
+    return started.stdout

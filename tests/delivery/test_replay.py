@@ -41,9 +41,9 @@ def sender_at(stub: HttpStub, esp: str = "resend", **columns: Any) -> Sender:
     return sender
 
 
-def in_doubt_at(stub: HttpStub, esp: str = "resend", customers: int = 1) -> Campaign:
+def in_doubt_at(stub: HttpStub, esp: str = "resend", customers: int = 1, **columns: Any) -> Campaign:
     """A campaign whose mails the service took without a word, and whose worker's lease has ended."""
-    CustomerFactory.create_batch(customers)
+    CustomerFactory.create_batch(customers, **columns)
     campaign: Campaign = CampaignFactory(senders=[sender_at(stub, esp)])
     lifecycle.activate(campaign)
     while fill.fill_page(campaign):
@@ -143,6 +143,16 @@ def test_another_mail_than_the_first_leaves_the_doubt_as_it_is(hands: OpenHands)
         Sender.objects.update(from_name="Somebody else")
         assert replay.replay_unknown(hands) == 0
         assert (states(campaign), len(stub.accepted)) == (["unknown"], 1)
+
+
+@pytest.mark.parametrize("act", [Act.HANG, Response(500, "")], ids=["hang", "500"])
+def test_whom_nobody_tracks_is_not_tracked_by_asking(hands: OpenHands, act: Act | Response) -> None:
+    with HttpStub([act]) as stub:
+        campaign = in_doubt_at(stub, tracked=False)
+        assert replay.replay_unknown(hands) == 1
+        first, second = (request.body for request in stub.requests)
+    assert first == second
+    assert states(campaign) == ["sent"]
 
 
 def test_who_may_not_be_mailed_any_more_is_not_asked_about(hands: OpenHands) -> None:
