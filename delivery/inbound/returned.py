@@ -59,11 +59,13 @@ def _mine() -> Grant | None:
     """The mailbox that has been due for longest, given to one worker only."""
     now = timezone.now()
     due = Grant.objects.filter(may_look_up=True, returns_due_at__lte=now).order_by("returns_due_at", "pk")
-    for grant in due.select_related("sender")[:5]:
-        mine = Grant.objects.filter(pk=grant.pk, returns_due_at=grant.returns_due_at)
-        if mine.update(returns_due_at=now + EVERY):
-            return grant
-    return None
+    return next((grant for grant in due.select_related("sender")[:5] if _claim(grant, now)), None)
+
+
+def _claim(grant: Grant, now: datetime) -> bool:
+    """Take a mailbox as it was read; False when another worker was first."""
+    as_read = Grant.objects.filter(pk=grant.pk, returns_due_at=grant.returns_due_at)
+    return bool(as_read.update(returns_due_at=now + EVERY))
 
 
 def _fetch(session: MailboxBackend, since: datetime) -> tuple[int, datetime | None]:

@@ -87,6 +87,11 @@ def test_a_mailbox_is_read_by_one_worker_and_not_all_the_time(stub: Stub, grant:
     assert stub.requests == []
 
 
+def test_of_two_workers_that_saw_a_mailbox_due_one_gets_it(grant: Grant) -> None:
+    seen_by_both = Grant.objects.get(pk=grant.pk)
+    assert [returned._claim(seen_by_both, timezone.now()) for _ in range(2)] == [True, False]
+
+
 def test_the_next_look_begins_where_the_last_one_was(
     stub: Stub, grant: Grant, active_campaign: MakeCampaign, monkeypatch: pytest.MonkeyPatch
 ) -> None:
