@@ -51,9 +51,17 @@ def domain_sql(email: str) -> str:
 
 def provider_of_domain_sql(domain: str) -> str:
     """The same for an SQL expression that is a domain, where it is at hand."""
-    cases = ""
-    for provider, domains in DOMAINS.items():
-        names = ", ".join(f"'{name}'" for name in domains)
-        labels = [f"{domain} LIKE '{label}.%%'" for label in FIRST_LABELS.get(provider, ())]
-        cases += f" WHEN {' OR '.join([f'{domain} IN ({names})', *labels])} THEN '{provider}'"
-    return f"CASE{cases} ELSE '{MailboxProvider.OTHER}' END"
+    by_label = _case(_first_label_sql(domain), FIRST_LABELS, f"'{MailboxProvider.OTHER}'")
+    return _case(domain, DOMAINS, by_label)
+
+
+def _case(expression: str, names: dict[MailboxProvider, tuple[str, ...]], otherwise: str) -> str:
+    """SQL for the provider that has an expression among its names. In this form it is computed once a row."""
+    cases = [f"WHEN '{name}' THEN '{provider}'" for provider, own in names.items() for name in own]
+    return f"CASE {expression} {' '.join(cases)} ELSE {otherwise} END"
+
+
+def _first_label_sql(domain: str) -> str:
+    if connection.vendor == "postgresql":
+        return f"split_part({domain}, '.', 1)"
+    return f"substr({domain}, 1, instr({domain} || '.', '.') - 1)"

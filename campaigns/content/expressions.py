@@ -40,6 +40,7 @@ from liquid.builtin.expressions.primitive import (
     RangeLiteral,
     TrueLiteral,
 )
+from liquid.exceptions import LiquidError
 from liquid.expression import Expression
 from markupsafe import Markup
 
@@ -195,11 +196,28 @@ class Expressions:
         return compared
 
     def _filtered(self, expression: FilteredExpression) -> str:
+        computed = self._computed(expression)
+        if computed is not None:
+            return self.names.add(computed)
         value = self.value(expression.left)
         for used in expression.filters or []:
             function = self.names.add(self.environment.filters[used.name])
             arguments = [value, *(self._argument(argument) for argument in used.args)]
             value = f"{function}({', '.join(arguments)})"
+        return value
+
+    def _computed(self, expression: FilteredExpression) -> object:
+        """What filters make of a constant, which is the same for everybody; None: only each run can tell."""
+        filters = expression.filters or []
+        # A date can be another one tomorrow.
+        if type(expression.left) not in CONSTANTS or any(used.name == "date" for used in filters):
+            return None
+        value = self.constant(expression.left)
+        try:
+            for function, arguments, named in self.steps(filters):
+                value = function(value, *arguments, **named)
+        except (Untranslatable, LiquidError):
+            return None
         return value
 
     def _argument(self, argument: object) -> str:

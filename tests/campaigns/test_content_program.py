@@ -5,13 +5,15 @@ from __future__ import annotations
 import ast
 import re
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
+from liquid.exceptions import LiquidError
 
 from campaigns.content import liquid, pieces
 from campaigns.content.pieces import Uncommon
-from campaigns.content.problems import SourceError
+from campaigns.content.problems import RenderError, SourceError
 from campaigns.content.program import Program
 from tests.campaigns.grammar import sources
 from tests.campaigns.mails import data
@@ -94,6 +96,27 @@ def test_no_word_of_any_template_is_code(source: str) -> None:
     except SourceError:
         return
     assert_holds_nothing_of_its_template(made.source)
+
+
+def test_what_is_the_same_for_everybody_is_computed_once() -> None:
+    source = "{% assign a = 'x,y' | split: ',' %}{% for i in a %}{{ i }}{% endfor %}"
+    assert ["x", "y"] in program(source).run.__globals__.values()
+    assert run(source) == rendered(source) == "xy"
+
+
+def test_what_may_differ_is_computed_for_each() -> None:
+    today = program("{% assign a = 'now' | date: '%F' | append: '!' %}{{ a }}")
+    assert f"{datetime.now(UTC):%F}!" not in today.run.__globals__.values()
+    greeting = "{% assign a = 'Dear ' | append: customer.name %}{{ a }}"
+    assert [run(greeting, name=name) for name in "AB"] == ["Dear A", "Dear B"]
+
+
+def test_a_filter_that_fails_for_a_constant_fails_as_in_liquid() -> None:
+    source = "{% assign a = 1 | divided_by: 0 %}{{ a }}"
+    with pytest.raises(LiquidError, match="divide by 0"):
+        run(source)
+    with pytest.raises(RenderError, match="divide by 0"):
+        rendered(source)
 
 
 def test_a_program_reaches_no_builtins() -> None:
