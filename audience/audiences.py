@@ -44,3 +44,10 @@ def customers(
     if segment is None or segment.workspace_id != workspace.pk:
         raise ValueError("Choose a segment of this workspace.")
     return customers_in(segment, now)
+
+
+def end_of_page(workspace: Workspace, after: int, size: int) -> int | None:
+    """The id of the last of the next `size` customers after an id; None when there are none."""
+    page = Customer.objects.of(workspace).filter(pk__gt=after).order_by("pk")[:size]
+    last: int | None = page.aggregate(last=models.Max("pk"))["last"]
+    return last

@@ -13,9 +13,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
-from django.db.models import F, Max, QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from audience.audiences import end_of_page
 from audience.mailable import refusal_sql
 from audience.mailbox_providers import domain_sql, provider_of_domain_sql
 from audience.models import Customer
@@ -47,7 +48,7 @@ def fill_page(campaign: Campaign) -> bool:
             return False
         if not campaign.sender_shares.exists():
             return False  # delivery.senders ends it.
-        last = _end_of_page(campaign, progress.cursor)
+        last = end_of_page(campaign.workspace, progress.cursor, PAGE)
         if last is None:
             Progress.objects.filter(pk=campaign.pk).update(filled_at=timezone.now())
             return True
@@ -58,13 +59,6 @@ def fill_page(campaign: Campaign) -> bool:
             suppressed=F("suppressed") + written[SendLog.Status.SUPPRESSED],
         )
     return True
-
-
-def _end_of_page(campaign: Campaign, cursor: int) -> int | None:
-    """The id of the last customer of the page after `cursor`; None when there is none."""
-    ids = Customer.objects.of(campaign.workspace).filter(id__gt=cursor).order_by("id").values("id")[:PAGE]
-    last: int | None = Customer.objects.filter(id__in=ids).aggregate(last=Max("id"))["last"]
-    return last
 
 
 def _insert(campaign: Campaign, progress: Progress, last: int) -> Counter[str]:
