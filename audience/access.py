@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from audience.models import Membership, Workspace, workspaces_visible_to
+from audience.models import ApiKey, Membership, Workspace, workspaces_visible_to
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -52,6 +52,16 @@ def may_send(user: User | AnonymousUser, workspace_id: int | None = None) -> boo
 def owns(user: User | AnonymousUser, workspace_id: int | None = None) -> bool:
     """Whether the user may change the workspace itself and who belongs to it; without one: any."""
     return _has_role(user, frozenset({Role.OWNER}), workspace_id)
+
+
+def key_allows(key: ApiKey, scope: str) -> bool:
+    """Whether an API key may do this now: it has the scope, and its member the role that this takes."""
+    verb = scope.rpartition(":")[2]
+    return scope in key.scopes and VERBS[verb](key.user, key.workspace_id)
+
+
+# What the last word of an API key's scope takes.
+VERBS = {"read": may_view, "write": may_edit, "send": may_send}
 
 
 def _has_role(user: User | AnonymousUser, wanted: frozenset[Role], workspace_id: int | None) -> bool:

@@ -7,6 +7,8 @@ class AudienceConfig(AppConfig):
     verbose_name = "Audience"
 
     def ready(self) -> None:
+        from audience.accounts import log_ins
         from audience.segments.sql import add_fold_to_sqlite
 
+        log_ins.listen()
         connection_created.connect(add_fold_to_sqlite, dispatch_uid="audience.fold")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
@@ -18,6 +20,7 @@ Channel = ConsentRecord.Channel
 Source = ConsentRecord.Source
 
 MAX_EVIDENCE = 300
+NO_EVIDENCE = "Say where and how the person agreed: it is kept as evidence."
 # The column of Customer that says whether a channel is opted in.
 FLAGS = {Channel.EMAIL: "subscribed", Channel.SMS: "sms_subscribed"}
 
@@ -68,6 +71,27 @@ def unsubscribe(
     if changed:
         _record(current, channel, False, evidence, source=source, actor=actor, ip_address=ip)
     return changed
+
+
+@transaction.atomic
+def change(
+    customer: Customer,
+    wanted: Mapping[Channel, bool],
+    *,
+    source: Source,
+    evidence: str,
+    actor: User | None = None,
+) -> None:
+    """Opt a customer in or out of several channels. One transaction; may be repeated.
+
+    Raises ValidationError for an opt-in without evidence, and then nothing is changed.
+    """
+    opts_in = any(granted and not getattr(customer, FLAGS[channel]) for channel, granted in wanted.items())
+    if opts_in and not evidence.strip():
+        raise ValidationError({"consent_note": NO_EVIDENCE})
+    for channel, granted in wanted.items():
+        act = subscribe if granted else unsubscribe
+        act(customer, channel=channel, source=source, evidence=evidence, actor=actor)
 
 
 def _locked(customer: Customer) -> Customer:

@@ -9,12 +9,14 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from audience import attributes as typed
+from audience import erasure
 from audience.addresses import InvalidAddress, is_mailable, normalise
-from audience.models import Customer, Workspace
+from audience.models import Attribute, Customer, Workspace
 
 _control = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _language = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
@@ -52,11 +54,31 @@ def save_customer(
         raise ValidationError({"attributes": error.messages}) from error
     try:
         with transaction.atomic():
+            erasure.bring_back(workspace.pk, [values["email"]])
             row = _locked(workspace, values["email"], customer)
             row.attributes = {k: v for k, v in row.attributes.items() if k not in given} | checked
             return _write(row, values)
     except IntegrityError as error:
         raise ValidationError({"email": "Another customer has this address."}) from error
+
+
+def address_begins(start: str) -> Q:
+    """Rows whose e-mail address begins with this, in lower case: an index answers."""
+    begins = Q(email__startswith=start)
+    if connection.vendor == "sqlite":
+        # SQLite uses no index for LIKE, but it compares bytes: the same as a range.
+        begins &= Q(email__gte=start, email__lt=start + chr(0x10FFFF))
+    return begins
+
+
+def add_attribute(workspace: Workspace, name: str, type: str) -> Attribute:
+    """Let customers of the workspace have an attribute. Raises ValidationError with messages by field."""
+    if name in OWN_FIELDS:
+        raise ValidationError({"name": f"Every customer has “{name}” already. Choose another name."})
+    row = Attribute(workspace=workspace, name=name, type=type)
+    row.full_clean()
+    row.save(force_insert=True)
+    return row
 
 
 def _checked(email: str, fields: Mapping[str, str]) -> dict[str, Any]:
@@ -129,4 +151,6 @@ CLEANERS: dict[str, Callable[[str], str]] = {
     "time_zone": _time_zone,
     "language": _language_tag,
 }
+# Templates and segments speak of these as the customer's own.
+OWN_FIELDS = frozenset({field.name for field in Customer._meta.get_fields()} | {"qr_code"})
 MAX_LENGTHS = {field.name: field.max_length or 0 for field in Customer._meta.fields if field.name in CLEANERS}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.admin.models import DELETION, LogEntry
 from django.db import connection, transaction
 
-from audience import refusals
+from audience import audit, refusals
 from audience.addresses import normalise
 from audience.models import Suppression, Workspace
 
@@ -79,6 +79,10 @@ def lift(suppression: Suppression, actor: User) -> bool:
         return False
     message = f"Suppression lifted ({row.get_reason_display()})."
     LogEntry.objects.log_actions(actor.pk, [row], DELETION, change_message=message, single_object=True)
+    # Without the address, which may have to be erased; the customer's history has it.
+    about = {"reason": row.reason, "since": row.created_at}
+    name = f"Suppression {row.pk}"
+    audit.record("suppression lifted", row, workspace=row.workspace_id, actor=actor, name=name, before=about)
     row.delete()
     return True
 

@@ -147,6 +147,8 @@ class WorkspaceAdmin(ModelAdmin):
     empty_value_display = "-"
     # The way from a row to its workspace.
     workspace_path = "workspace"
+    # What deleting one means, said on the page that asks whether to.
+    deletion = ""
 
     # --- The wall ------------------------------------------------------------------------------
 
@@ -244,6 +246,11 @@ class WorkspaceAdmin(ModelAdmin):
     ) -> HttpResponse:
         title = str(self.opts.verbose_name_plural).capitalize()
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return super().delete_view(request, object_id, {"deletion": self.deletion, **(extra_context or {})})
 
     def changelist_url(self) -> str:
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")

@@ -22,7 +22,6 @@ from audience import attributes as typed
 from audience.addresses import InvalidAddress, normalise
 from audience.admin.base import ReadOnly, WorkspaceAdmin, WorkspaceForm, user_of
 from audience.admin.search import AddressSearch
-from audience.imports.mapping import RESERVED
 from audience.models import Attribute, ConsentRecord, Customer, Segment, Suppression
 
 PREFIX = "attribute_"
@@ -119,6 +118,7 @@ def attribute_field(attribute: Attribute, value: Any) -> forms.Field:
 
 @admin.register(Customer)
 class CustomerAdmin(AddressSearch, WorkspaceAdmin):
+    deletion = "The ledger remembers what was sent, and a suppression of the address stays if there is one."
     form = CustomerForm
     list_display = ("email", "name", "subscribed", "sms_subscribed", "created_at")
     list_filter = ("subscribed", "sms_subscribed", "unmailable")
@@ -204,7 +204,7 @@ class AttributeForm(WorkspaceForm):
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
-        if name in RESERVED:
+        if name in customers.OWN_FIELDS:
             raise ValidationError(f"Every customer has “{name}” already. Choose another name.")
         return name
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.files.uploadedfile import UploadedFile
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -51,7 +53,7 @@ class UploadForm(WorkspaceChoice):
     file = forms.FileField(
         label="CSV file",
         widget=UnfoldAdminFileFieldWidget(attrs={"accept": ".csv,.txt,text/csv"}),
-        help_text="UTF-8, with the names of the columns in its first line. Any size.",
+        help_text="UTF-8, with the names of the columns in its first line.",
         error_messages={"empty": "The file is empty. Choose another.", "required": "Choose a file first."},
     )
     subscribe = forms.BooleanField(
@@ -67,6 +69,16 @@ class UploadForm(WorkspaceChoice):
         widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "Check-out of our shop, box not pre-ticked"}),
         help_text="Needed when they agreed: it is kept with each person as evidence.",
     )
+
+    def clean_file(self) -> UploadedFile:
+        file: UploadedFile = self.cleaned_data["file"]
+        if (file.size or 0) > settings.IMPORT_MAX_BYTES:
+            megabytes = settings.IMPORT_MAX_BYTES // 1_000_000
+            raise ValidationError(
+                f"The file is larger than {megabytes:,} MB. Upload it in parts, or let whoever runs this "
+                "site import it with `manage.py import_customers`."
+            )
+        return file
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

@@ -6,12 +6,12 @@ from contextlib import suppress
 from itertools import chain
 
 from django.contrib import messages
-from django.db import connection
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from audience import access
 from audience.addresses import InvalidAddress, normalise
+from audience.customers import address_begins
 from audience.models import workspaces_visible_to
 
 MOST = 1_000
@@ -46,12 +46,4 @@ class AddressSearch:
             if exact.exists():
                 return [exact]
         exactly = [rows.filter(~Q(**{column: ""}), **{column: term}) for column in self.also_exactly]
-        return [rows.filter(_begins_with(term.lower())), *exactly]
-
-
-def _begins_with(start: str) -> Q:
-    begins = Q(email__startswith=start)
-    if connection.vendor == "sqlite":
-        # SQLite uses no index for LIKE, but it compares bytes: the same as a range.
-        begins &= Q(email__gte=start, email__lt=start + chr(0x10FFFF))
-    return begins
+        return [rows.filter(address_begins(term.lower())), *exactly]

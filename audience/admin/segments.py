@@ -72,6 +72,7 @@ class SegmentForm(WorkspaceForm):
 
 @admin.register(Segment)
 class SegmentAdmin(WorkspaceAdmin):
+    deletion = "The people in it stay customers. A segment that a campaign was sent to cannot be deleted."
     form = SegmentForm
     list_display = ("name", "updated_at")
     search_fields = ("name",)

@@ -8,18 +8,24 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
+from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from unfold.admin import ModelAdmin
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
+from unfold.admin import ModelAdmin, StackedInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from audience import access
+from audience import access, audit
+from audience.admin.audit import Audited
 from audience.admin.base import WorkspaceAdmin
-from audience.models import Membership, Workspace, workspaces_visible_to
+from audience.models import ContactPolicy, Membership, Workspace, workspaces_visible_to
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
+# Keys of second factors are nobody's to look at.
+admin.site.unregister([TOTPDevice, StaticDevice])
 
 
 class SuperusersOnly:
@@ -41,11 +47,21 @@ class SuperusersOnly:
         return bool(request.user.is_superuser)
 
 
+class PasswordSetForm(AdminPasswordChangeForm):
+    """Site staff sets somebody's password, which ends that person's sessions."""
+
+    def save(self, commit: bool = True) -> User:
+        with transaction.atomic():
+            audit.record("password set", self.user)
+            user: User = super().save(commit)
+        return user
+
+
 @admin.register(User)
-class UserAdmin(SuperusersOnly, DjangoUserAdmin, ModelAdmin):
+class UserAdmin(Audited, SuperusersOnly, DjangoUserAdmin, ModelAdmin):
     form = UserChangeForm
     add_form = UserCreationForm
-    change_password_form = AdminPasswordChangeForm
+    change_password_form = PasswordSetForm
     list_filter = ("is_active", "is_superuser")
     fieldsets = (
         (None, {"fields": ("username", "password")}),
@@ -76,13 +92,35 @@ class GroupAdmin(SuperusersOnly, DjangoGroupAdmin, ModelAdmin):
     """Kept for those who extend the site; Drumbeat's own rights come from memberships."""
 
 
+class PolicyInline(StackedInline):
+    """How often and when people may be mailed; held to for all campaigns and flows."""
+
+    model = ContactPolicy
+    fields = (("cap_mails", "cap_days", "cap_action"), ("quiet_from", "quiet_until", "quiet_action"))
+    extra = 0
+    max_num = 1
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return access.may_view(request.user, obj.pk if obj else None)
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self.has_change_permission(request, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return access.owns(request.user, obj.pk if obj else None)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self.has_change_permission(request, obj)
+
+
 @admin.register(Workspace)
-class WorkspaceSettingsAdmin(ModelAdmin):
+class WorkspaceSettingsAdmin(Audited, ModelAdmin):
     """A workspace's settings: made by superusers, changed by its owners, deleted by nobody."""
 
     list_display = ("name", "time_zone", "created_at")
     fields = ("name", "slug", "time_zone", "postal_address", "tracked")
     prepopulated_fields = {"slug": ("name",)}
+    inlines = (PolicyInline,)
     actions = None
     show_full_result_count = False
 
@@ -109,6 +147,9 @@ class WorkspaceSettingsAdmin(ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Workspace]:
         return workspaces_visible_to(request.user)
 
+    def get_inlines(self, request: HttpRequest, obj: Model | None) -> Any:
+        return self.inlines if obj else ()
+
     def get_prepopulated_fields(self, request: HttpRequest, obj: Model | None = None) -> dict[str, Any]:
         return {} if obj else super().get_prepopulated_fields(request, obj)
 
@@ -129,7 +170,7 @@ class WorkspaceSettingsAdmin(ModelAdmin):
 
 
 @admin.register(Membership)
-class MembershipAdmin(WorkspaceAdmin):
+class MembershipAdmin(Audited, WorkspaceAdmin):
     """Who belongs where. Superusers let people in; owners change roles and let people go."""
 
     list_display = ("user", "role")

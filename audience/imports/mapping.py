@@ -12,9 +12,8 @@ from typing import Any
 
 from audience.addresses import InvalidAddress, is_mailable, normalise
 from audience.attributes import Type, parse, parse_boolean
-from audience.customers import CLEANERS, clean
+from audience.customers import CLEANERS, OWN_FIELDS, clean
 from audience.imports.reader import ImportRefused
-from audience.models import Customer
 from audience.models.customer import ATTRIBUTE_NAME
 
 # A column may be one of these, an attribute, or left out.
@@ -36,8 +35,6 @@ ALIASES = {
 UNLIKE = frozenset({"name", "external_id", "phone"})
 # The two columns that come first in a file of rejected rows, which may come back corrected.
 REJECT_COLUMNS = ["line", "reason"]
-# Templates and segments speak of these as the customer's own.
-RESERVED = frozenset({field.name for field in Customer._meta.get_fields()} | {"qr_code"})
 MAX_NAME = 63
 
 # A row in the order of these columns, as audience.imports.write takes it.
@@ -195,6 +192,6 @@ def _attribute(slug: str, number: int, taken: Iterable[str]) -> str:
     """A free attribute for this column: its own name if that will do, else with a number behind it."""
     base = slug if slug[:1].isalpha() else f"column_{slug or number}"
     name, suffix = base[:MAX_NAME], 2
-    while name in RESERVED or ATTRIBUTE + name in taken:
+    while name in OWN_FIELDS or ATTRIBUTE + name in taken:
         name, suffix = f"{base[: MAX_NAME - 4]}_{suffix}", suffix + 1
     return ATTRIBUTE + name

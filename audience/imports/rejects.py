@@ -10,9 +10,7 @@ from pathlib import Path
 
 from audience.imports.mapping import REJECT_COLUMNS
 from audience.models import CustomerImport
-
-# A spreadsheet runs a cell that begins with one of these as a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from audience.spreadsheets import cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +36,8 @@ def append(path: Path, size: int, columns: list[str], rejects: list[Reject]) -> 
     writer = csv.writer(text)
     if size == 0:
         text.write("\ufeff")  # Without it Excel takes the file for its own old encoding.
-        writer.writerow([*REJECT_COLUMNS, *map(_safe, columns)])
-    writer.writerows([reject.line, reject.reason, *map(_safe, reject.cells)] for reject in rejects)
+        writer.writerow([*REJECT_COLUMNS, *map(cell, columns)])
+    writer.writerows([reject.line, reject.reason, *map(cell, reject.cells)] for reject in rejects)
     with path.open("r+b" if path.exists() else "wb") as file:
         file.truncate(size)
         file.seek(size)
@@ -47,7 +45,3 @@ def append(path: Path, size: int, columns: list[str], rejects: list[Reject]) -> 
         file.flush()
         os.fsync(file.fileno())
         return file.tell()
-
-
-def _safe(cell: str) -> str:
-    return "'" + cell if cell.startswith(FORMULA) else cell

@@ -23,8 +23,8 @@ from audience import refusals
 from audience.imports.mapping import Row, RowParser, attribute_columns, merge
 from audience.imports.reader import Header, ImportRefused, Reader, Unreadable, read_header
 from audience.imports.rejects import Reject, append, rejected_path
-from audience.imports.write import write_rows
-from audience.models import Attribute, CustomerImport
+from audience.imports.write import Origin, write_rows
+from audience.models import Attribute, ConsentRecord, CustomerImport
 
 # A chunk ends at so many rows or bytes, whichever comes first.
 CHUNK_ROWS = 10_000
@@ -169,7 +169,7 @@ def _commit(customer_import: CustomerImport, chunk: Chunk, header: Header, *, as
     # The lock makes a second runner wait here, and then find nothing.
     if not here.select_for_update().values_list("pk").first():
         return False
-    written = write_rows(customer_import, chunk.rows.values(), asks=asks)
+    written = write_rows(_origin(customer_import), chunk.rows.values(), asks=asks)
     customer_import.rejected_size = append(
         rejected_path(customer_import), customer_import.rejected_size, header.columns, chunk.rejects
     )
@@ -184,6 +184,16 @@ def _commit(customer_import: CustomerImport, chunk: Chunk, header: Header, *, as
         # Somebody may have been opted out. Last, so that no gate waits for the whole chunk.
         refusals.announce(customer_import.workspace_id)
     return True
+
+
+def _origin(customer_import: CustomerImport) -> Origin:
+    return Origin(
+        customer_import.workspace_id,
+        ConsentRecord.Source.IMPORT,
+        customer_import.consent_note or f"As the file says: {customer_import.name}",
+        timezone.now(),
+        import_id=customer_import.pk,
+    )
 
 
 def _end(customer_import: CustomerImport, **values: Any) -> bool:

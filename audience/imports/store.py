@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from django.conf import settings
 from django.db import transaction
 
+from audience import audit
 from audience.attributes import infer_type
 from audience.imports.mapping import attribute_columns, check_mapping, suggest_mapping
 from audience.imports.reader import Header, ImportRefused, Reader, read_header
@@ -56,7 +57,7 @@ def create(
                 [Attribute(workspace=workspace, name=new, type=type) for new, type in types.items()],
                 ignore_conflicts=True,
             )
-            return _row(
+            row = _row(
                 workspace=workspace,
                 name=Path(name).name[-255:],
                 file=str(path),
@@ -68,6 +69,11 @@ def create(
                 line=header.line,
                 created_by=actor,
             )
+            about = {"bytes": row.size, "subscribe": subscribe}
+            # By its number: a file may be named after a person.
+            name = f"Import {row.pk}"
+            audit.record("file uploaded", row, workspace=workspace, actor=actor, name=name, after=about)
+            return row
 
 
 def _row(**values: object) -> CustomerImport:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from django.utils import timezone
 
+from audience import erasure
+from audience.consent import MAX_EVIDENCE
 from audience.customers import CLEANERS
 from audience.imports.mapping import ROW, Row
-from audience.models import CustomerImport
+from audience.models import ConsentRecord
 
 _CREATE = """
     CREATE TEMPORARY TABLE chunk (
@@ -67,8 +69,9 @@ _CHANGES = """
 """
 _RECORD = """
     INSERT INTO audience_consentrecord
-        (workspace_id, customer_id, email, channel, granted, source, evidence, customer_import_id)
-    SELECT %(workspace)s, customer_id, email, '{channel}', {asked}, 'import', %(evidence)s, %(import)s
+        (workspace_id, customer_id, email, channel, granted, source, evidence, customer_import_id, actor_id)
+    SELECT %(workspace)s, customer_id, email, '{channel}', {asked},
+        %(source)s, %(evidence)s, %(import)s, %(actor)s
     FROM chunk WHERE {changes}
 """
 _SET_FLAG = """
@@ -114,13 +117,25 @@ _CHANNELS = [
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where rows come from, as the evidence of consent says it; all rows are written as of `at`."""
+
+    workspace_id: int
+    source: ConsentRecord.Source
+    evidence: str
+    at: datetime
+    import_id: int | None = None
+    actor_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     created: int = 0
     updated: int = 0
     kept_out: int = 0
 
 
-def write_rows(customer_import: CustomerImport, rows: Collection[Row], *, asks: bool) -> Written:
+def write_rows(origin: Origin, rows: Collection[Row], *, asks: bool) -> Written:
     """Create or update one customer per row, within the caller's transaction.
 
     With `asks`, consent changes as the rows ask for, except that nobody who is suppressed or has ever
@@ -129,11 +144,14 @@ def write_rows(customer_import: CustomerImport, rows: Collection[Row], *, asks: 
     if not rows:
         return Written()
     values: dict[str, Any] = {
-        "workspace": customer_import.workspace_id,
-        "import": customer_import.pk,
-        "evidence": customer_import.consent_note or f"As the file says: {customer_import.name}"[:300],
-        "now": connection.ops.adapt_datetimefield_value(timezone.now()),
+        "workspace": origin.workspace_id,
+        "source": origin.source.value,
+        "import": origin.import_id,
+        "actor": origin.actor_id,
+        "evidence": origin.evidence[:MAX_EVIDENCE],
+        "now": connection.ops.adapt_datetimefield_value(origin.at),
     }
+    erasure.bring_back(origin.workspace_id, (row[0] for row in rows))
     with connection.cursor() as cursor:
         cursor.execute(_CREATE)
         _fill(cursor, rows)

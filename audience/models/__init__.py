@@ -11,14 +11,25 @@ from audience.models.customer import Attribute, Customer
 from audience.models.imports import CustomerImport
 from audience.models.consent import ConsentRecord, Suppression
 from audience.models.segment import Segment
+from audience.models.events import CustomerEvent
+from audience.models.policy import ContactPolicy
+from audience.models.audit import AuditEntry
+from audience.models.erased import ErasedAddress
+from audience.models.api_key import ApiKey, StoredAnswer
 
 __all__ = [
+    "ApiKey",
     "Attribute",
+    "AuditEntry",
     "ConsentRecord",
+    "ContactPolicy",
     "Customer",
+    "CustomerEvent",
     "CustomerImport",
+    "ErasedAddress",
     "Membership",
     "Segment",
+    "StoredAnswer",
     "Suppression",
     "Workspace",
     "WorkspaceModel",

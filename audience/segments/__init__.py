@@ -12,7 +12,7 @@ values.py says what a value may be, operators.py what may be asked, fields.py ab
 and checks, queries.py asks; indexes.py keeps it quick.
 """
 
-from audience.segments.fields import fields, register
+from audience.segments.fields import fields, of_attribute, register
 from audience.segments.indexes import keep_indexes
 from audience.segments.language import Condition, Field, Operator, Scope
 from audience.segments.queries import (
@@ -21,16 +21,21 @@ from audience.segments.queries import (
     customers_in,
     describe,
     matching,
+    read,
     sample,
     validate,
 )
+from audience.segments.saved import save
+from audience.segments.tree import Group, Rule
 from audience.segments.values import InvalidCriteria
 
 __all__ = [
     "Condition",
     "Field",
+    "Group",
     "InvalidCriteria",
     "Operator",
+    "Rule",
     "Scope",
     "compile_criteria",
     "count",
@@ -39,7 +44,10 @@ __all__ = [
     "fields",
     "keep_indexes",
     "matching",
+    "of_attribute",
+    "read",
     "register",
     "sample",
+    "save",
     "validate",
 ]

@@ -19,7 +19,7 @@ from audience.segments.operators import (
     number_operators,
     text_operators,
 )
-from audience.segments.sql import Fold, Json, attribute_value, is_of_type
+from audience.segments.sql import ATTRIBUTES, Fold, Json, attribute_value, is_of_type
 
 _registered: dict[str, Field] = {}
 
@@ -39,13 +39,14 @@ def fields(workspace: Workspace) -> list[Field]:
     attributes = Attribute.objects.of(workspace).values_list("name", "type")
     return [
         *_COLUMNS.values(),
-        *(Field(f"attributes.{name}", name, type_, _of_attribute(name, type_)) for name, type_ in attributes),
+        *(Field(f"attributes.{name}", name, type_, of_attribute(name, type_)) for name, type_ in attributes),
         *_registered.values(),
     ]
 
 
-def _of_attribute(name: str, type_: str) -> Operators:
-    value, known = attribute_value(name, type_), is_of_type(name, type_)
+def of_attribute(name: str, type_: str, column: str = ATTRIBUTES) -> Operators:
+    """What may be asked of a key of a JSON column whose values are of this type."""
+    value, known = attribute_value(name, type_, column), is_of_type(name, type_, column)
     match type_:
         case Attribute.Type.NUMBER:
             return number_operators(value, Json, known)

@@ -79,6 +79,11 @@ def describe(workspace: Workspace, criteria: object, known: Iterable[Field] | No
     return _read(workspace, criteria, known).words()
 
 
+def read(workspace: Workspace, criteria: object, also: Iterable[Field]) -> Group:
+    """Read criteria that may also ask about fields of the caller's own. Raises InvalidCriteria."""
+    return _read(workspace, criteria, [*fields(workspace), *also])
+
+
 def _read(workspace: Workspace, criteria: object, known: Iterable[Field] | None = None) -> Group:
     by_name = {field.name: field for field in (fields(workspace) if known is None else known)}
     return Reader(workspace, by_name).read(criteria)

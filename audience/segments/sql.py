@@ -18,6 +18,8 @@ from audience.models import Attribute
 
 Compiled = tuple[str, tuple[Any, ...]]
 
+# The column of Customer; what has attributes of its own names another.
+ATTRIBUTES = "attributes"
 # A number or a boolean is compared as jsonb, which needs no cast that could fail; a date byte by byte.
 POSTGRESQL = {
     Attribute.Type.TEXT: "({} ->> %s)",
@@ -54,12 +56,12 @@ def _fold(value: Any) -> Any:
 
 
 class OfAttribute(Func):
-    """Something about one key of Customer.attributes; NULL when the key is missing."""
+    """Something about one key of a JSON column; NULL when the key is missing."""
 
     output_field = TextField()
 
-    def __init__(self, name: str, postgresql: str, sqlite: str) -> None:
-        super().__init__(F("attributes"))
+    def __init__(self, name: str, postgresql: str, sqlite: str, column: str) -> None:
+        super().__init__(F(column))
         self.name, self.postgresql, self.sqlite = name, postgresql, sqlite
 
     def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Compiled:
@@ -100,9 +102,9 @@ def settled(known: Q) -> Q:
     return Q(Case(When(known, then=Value(True)), default=Value(False)))
 
 
-def attribute_value(name: str, type_: str) -> OfAttribute:
+def attribute_value(name: str, type_: str, column: str = ATTRIBUTES) -> OfAttribute:
     """The stored value of an attribute, as its type compares."""
-    return OfAttribute(name, POSTGRESQL[Attribute.Type(type_)], "JSON_EXTRACT({}, %s)")
+    return OfAttribute(name, POSTGRESQL[Attribute.Type(type_)], "JSON_EXTRACT({}, %s)", column)
 
 
 def index_expression(name: str, type_: str) -> str:
@@ -111,11 +113,11 @@ def index_expression(name: str, type_: str) -> str:
     return f"LOWER({expression})" if type_ == Attribute.Type.TEXT else expression
 
 
-def is_of_type(name: str, type_: str) -> Q:
+def is_of_type(name: str, type_: str, column: str = ATTRIBUTES) -> Q:
     """True where an attribute's stored value is of the attribute's type, and no empty text."""
-    value = attribute_value(name, type_)
+    value = attribute_value(name, type_, column)
     if type_ == Attribute.Type.DATE:
         return settled(Q(IsDate(value)))
-    stored = OfAttribute(name, "jsonb_typeof({} -> %s)", "JSON_TYPE({}, %s)")
+    stored = OfAttribute(name, "jsonb_typeof({} -> %s)", "JSON_TYPE({}, %s)", column)
     known = Q(In(stored, STORED_TYPES[Attribute.Type(type_)]))
     return settled(known & Q(GreaterThan(value, Value(""))) if type_ == Attribute.Type.TEXT else known)

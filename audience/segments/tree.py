@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_, or_
@@ -35,6 +35,9 @@ class Rule:
     def q(self, scope: Scope) -> Q:
         return self.operator.condition(scope, self.value)
 
+    def each(self, leaf: Callable[[Rule], Q]) -> Q:
+        return leaf(self)
+
     def words(self) -> str:
         return f"{self.field.label} {self.operator.words} {self.operator.takes.show(self.value)}".rstrip()
 
@@ -47,7 +50,19 @@ class Group:
     nodes: tuple[Rule | Group, ...]
 
     def q(self, scope: Scope) -> Q:
-        return reduce(and_ if self.joiner == "all" else or_, (node.q(scope) for node in self.nodes))
+        return self.each(lambda rule: rule.q(scope))
+
+    def each(self, leaf: Callable[[Rule], Q]) -> Q:
+        """The tree as one condition, with what `leaf` makes of each rule."""
+        return reduce(and_ if self.joiner == "all" else or_, (node.each(leaf) for node in self.nodes))
+
+    def rules(self) -> Iterator[Rule]:
+        """Every rule of the tree."""
+        for node in self.nodes:
+            if isinstance(node, Rule):
+                yield node
+            else:
+                yield from node.rules()
 
     def words(self) -> str:
         conjunction = " and " if self.joiner == "all" else " or "

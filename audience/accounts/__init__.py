@@ -1,0 +1,1 @@
+"""The accounts of those who log in: throttling, second factor, log-ins in the audit log."""
