@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from audience.audiences import Audience
 from audience.models import Segment, Workspace, WorkspaceModel
-from campaigns.models import Campaign, CampaignSender, Flow, Sender, Template
+from campaigns.models import Automation, Campaign, CampaignSender, Flow, Sender, Template
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -85,6 +86,83 @@ def create(
     return Draft(campaign, notices)
 
 
+# What a copy has of its model; its start is not among them, since it may be over.
+COPIED = (
+    *("workspace", "kind", "audience", "segment", "template", "flow", "clock"),
+    *("tracked", "utm", "utm_source", "utm_medium", "utm_campaign"),
+    *("goal_event", "goal_days", "goal_value"),
+)
+NAME_LIMIT = 150
+
+
+def clone(campaign: Campaign, actor: User | None = None, **columns: Any) -> Campaign:
+    """Make a draft with the audience, content, tracking, goal and senders of a campaign, in one transaction.
+
+    Whatever the campaign's status: nothing of what it sent is copied, nor its start; an automation starts
+    people in the same way. `columns` are what the draft has otherwise.
+    """
+    copied = {name: getattr(campaign, name) for name in COPIED}
+    named = {"name": f"Copy of {campaign.name}"} | columns
+    named["name"] = named["name"][:NAME_LIMIT]
+    with transaction.atomic():
+        made: Campaign = Campaign.objects.create(**copied | named, created_by=actor)
+        CampaignSender.objects.bulk_create(
+            CampaignSender(campaign=made, sender_id=share.sender_id, weight=share.weight)
+            for share in campaign.sender_shares.all()
+        )
+        if made.kind == Campaign.Kind.AUTOMATION:
+            Automation.objects.create(campaign=made, **_starts(campaign.automation))
+    return made
+
+
+def _starts(automation: Automation) -> dict[str, Any]:
+    """Its columns but for its campaign."""
+    names = [column.name for column in Automation._meta.concrete_fields if not column.primary_key]
+    return {name: getattr(automation, name) for name in names}
+
+
+def begin(workspace: Workspace, actor: User | None = None) -> Campaign:
+    """Make a draft that goes on where the last campaign of the workspace stood: few things need choosing.
+
+    Audience, flow, tracking, goal and senders are the last campaign's, else every usable sender; without a
+    flow the template is the one that was worked on last. Automations are passed over.
+    """
+    last = Campaign.objects.of(workspace).filter(kind=Campaign.Kind.CAMPAIGN).order_by("-pk").first()
+    template = Template.objects.of(workspace).order_by("-updated_at").first()
+    name = f"Campaign of {timezone.now().astimezone(workspace.zone):%-d %B %Y}"
+    if last is not None:
+        chosen = None if last.flow_id else template
+        return clone(last, actor, name=name, template=chosen, clock=Campaign.Clock.WORKSPACE)
+    senders = Sender.objects.of(workspace).filter(state__in=Sender.USABLE).values_list("pk", flat=True)
+    with transaction.atomic():
+        made: Campaign = Campaign.objects.create(
+            workspace=workspace,
+            name=name,
+            audience=Audience.ALL_SUBSCRIBED,
+            template=template,
+            created_by=actor,
+        )
+        _give(made, list(senders))
+    return made
+
+
+def choose_content(campaign: Campaign, sender_ids: Collection[int], **columns: Any) -> None:
+    """Change columns of a draft and who sends it, in one transaction; senders that stay keep their share.
+
+    Raises NotADraft, and NotInWorkspace for a sender that is not the workspace's; then nothing is changed.
+    """
+    with transaction.atomic():
+        change(campaign, **columns)
+        known = set(Sender.objects.of(campaign.workspace).values_list("pk", flat=True))
+        if foreign := set(sender_ids) - known:
+            raise NotInWorkspace(
+                f"There is no sender {min(foreign)} in {campaign.workspace}. Choose another."
+            )
+        campaign.sender_shares.exclude(sender__in=sender_ids).delete()
+        held = set(campaign.sender_shares.values_list("sender_id", flat=True))
+        _give(campaign, [pk for pk in sender_ids if pk not in held])
+
+
 def change(campaign: Campaign, **columns: Any) -> None:
     """Change columns of a draft with one conditional UPDATE. Raises NotADraft when it is none any more."""
     changed = Campaign.objects.filter(pk=campaign.pk, status=Campaign.Status.DRAFT).update(
@@ -93,6 +171,55 @@ def change(campaign: Campaign, **columns: Any) -> None:
     if not changed:
         raise NotADraft
     campaign.refresh_from_db()
+
+
+@transaction.atomic
+def automate(campaign: Campaign, **columns: Any) -> Automation:
+    """Make a draft an automation, or change how it starts people. Raises NotADraft."""
+    change(campaign, kind=Campaign.Kind.AUTOMATION)
+    automation, _ = Automation.objects.update_or_create(campaign=campaign, defaults=columns)
+    return automation
+
+
+@transaction.atomic
+def make_one_off(campaign: Campaign) -> None:
+    """Make an automation that is a draft a campaign to its audience again. Raises NotADraft."""
+    change(campaign, kind=Campaign.Kind.CAMPAIGN)
+    Automation.objects.filter(campaign=campaign).delete()
+
+
+def _give(campaign: Campaign, sender_ids: Collection[int]) -> None:
+    CampaignSender.objects.bulk_create(CampaignSender(campaign=campaign, sender_id=pk) for pk in sender_ids)
+
+
+@transaction.atomic
+def revise(campaign: Campaign, *, weights: Mapping[int, int] | None = None, **columns: Any) -> None:
+    """Change a draft by ids: `segment_id`, `template_id`, `flow_id`, other columns, senders by their weights.
+
+    A segment belongs to the choice of a segment only, and is forgotten with another audience. One
+    transaction. Raises NotADraft, and NotInWorkspace for what does not exist in the campaign's workspace.
+    """
+    for column, model in REFERENCES.items():
+        _find(model, campaign.workspace, columns.get(column))
+    if columns.get("audience", campaign.audience) != Audience.SEGMENT:
+        columns["segment_id"] = None
+    change(campaign, **columns)
+    if weights is None:
+        return
+    shares = [
+        CampaignSender(campaign=campaign, sender=_find(Sender, campaign.workspace, pk), weight=weight)
+        for pk, weight in weights.items()
+    ]
+    campaign.sender_shares.all().delete()
+    CampaignSender.objects.bulk_create(shares)
+
+
+# Columns of a campaign that name something of its workspace.
+REFERENCES: dict[str, type[WorkspaceModel]] = {
+    "segment_id": Segment,
+    "template_id": Template,
+    "flow_id": Flow,
+}
 
 
 def _find(model: type[M], workspace: Workspace, pk: int | None) -> M | None:

@@ -9,13 +9,17 @@ tested against TRANSITIONS.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from audience import audit, clock
 from campaigns import content
+from campaigns.flows import runs, starts
+from campaigns.flows.runs import Overdue
 from campaigns.models import Campaign, CampaignTransition
 
 if TYPE_CHECKING:
@@ -85,10 +89,41 @@ def activate(campaign: Campaign, actor: User | None = None) -> None:
         problems = readiness.problems(campaign, timezone.now())
         if problems:
             raise NotReady(problems)
-        assert campaign.template is not None  # noqa: S101 - readiness has seen to it
-        frozen = content.freeze(campaign.template, campaign.utm_parameters())
+        frozen = None
+        if campaign.template is not None and campaign.flow is None:
+            frozen = content.freeze(campaign.template, campaign.utm_parameters())
         tracked = campaign.tracked and campaign.workspace.tracked
         _move(campaign, "activate", actor, "", content=frozen, tracked=tracked, activated_at=Now())
+        if campaign.flow is not None:
+            starts.begin(campaign)
+
+
+def bring_to(
+    campaign: Campaign, target: Status, actor: User, reason: str = "", *, overdue: Overdue = Overdue.SEND
+) -> None:
+    """Take the one action that people may take from here to `target`; nothing when it is there already.
+
+    Raises what the action raises, and InvalidTransition when there is none.
+    """
+    campaign.refresh_from_db(fields=["status"])
+    if campaign.status == target:
+        return
+    possible = possible_actions(campaign.status)
+    leading = [name for name, rule in TRANSITIONS.items() if rule.target == target]
+    action = next((name for name in leading if name in possible), leading[0])
+    match action:
+        case "activate":
+            activate(campaign, actor)
+        case "pause":
+            pause(campaign, actor, reason)
+        case "resume":
+            resume(campaign, actor, reason, overdue=overdue)
+        case "complete":
+            complete(campaign, actor, reason or "Ended by hand.")
+        case "cancel":
+            cancel(campaign, actor, reason)
+        case _:
+            raise InvalidTransition(campaign, action)
 
 
 def pause(campaign: Campaign, actor: User | None = None, reason: str = "") -> None:
@@ -96,9 +131,26 @@ def pause(campaign: Campaign, actor: User | None = None, reason: str = "") -> No
     _move(campaign, "pause", actor, reason, result=reason)
 
 
-def resume(campaign: Campaign, actor: User | None = None, reason: str = "") -> None:
-    """Go on with exactly those who have not been reached."""
-    _move(campaign, "resume", actor, reason, result="")
+def resume(
+    campaign: Campaign, actor: User | None = None, reason: str = "", *, overdue: Overdue = Overdue.SEND
+) -> None:
+    """Go on with exactly those who have not been reached.
+
+    In a flow, what came due during the pause is sent now, or everything that waits is put off by the
+    length of the pause, or the mails that are overdue are skipped. Committed with the status.
+    """
+    chosen = Overdue(overdue).label if campaign.flow else ""
+    with transaction.atomic():
+        _move(campaign, "resume", actor, ". ".join(filter(None, [reason, chosen])), result="")
+        if campaign.flow is not None and overdue == Overdue.SHIFT:
+            runs.shift(campaign, _length_of_pause(campaign))
+        elif campaign.flow is not None and overdue == Overdue.SKIP:
+            runs.skip_overdue(campaign)
+
+
+def _length_of_pause(campaign: Campaign) -> timedelta:
+    paused = campaign.transitions.filter(action="pause").last()
+    return clock.now() - paused.at if paused else timedelta()
 
 
 def complete(campaign: Campaign, actor: User | None = None, result: str = "") -> None:
@@ -180,5 +232,13 @@ def _move(campaign: Campaign, action: str, actor: User | None, reason: str, **co
             to_status=target,
             actor=actor,
             reason=reason[:500],
+        )
+        audit.record(
+            action,
+            campaign,
+            workspace=campaign.workspace_id,
+            actor=actor,
+            before={"status": before},
+            after={"status": target, "reason": reason},
         )
     campaign.refresh_from_db()

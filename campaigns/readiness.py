@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from audience import segments
 from audience.audiences import Audience
+from audience.models import Attribute
+from audience.models.events import EVENT_NAME
 from campaigns import attachments, domains
 from campaigns.content import ContentError, compile_template
 from campaigns.esps import ESPS
-from campaigns.models import Campaign, Sender
+from campaigns.flows import conditions, publishing
+from campaigns.models import Automation, Campaign, Flow, Sender
 from campaigns.schedule import first_due
 
 
@@ -34,6 +38,8 @@ def warnings(campaign: Campaign) -> list[str]:
 
 
 def _audience_problems(campaign: Campaign) -> list[str]:
+    if campaign.kind == Campaign.Kind.AUTOMATION and campaign.automation.start != Automation.Start.SEGMENT:
+        return _start_problems(campaign)
     if campaign.audience != Audience.SEGMENT:
         return []
     if campaign.segment is None:
@@ -47,7 +53,9 @@ def _audience_problems(campaign: Campaign) -> list[str]:
 
 def _content_problems(campaign: Campaign) -> list[str]:
     if campaign.flow is not None:
-        return ["Flows cannot be run by this version of Drumbeat. Choose a template instead of the flow."]
+        return _flow_problems(campaign, campaign.flow)
+    if campaign.kind == Campaign.Kind.AUTOMATION:
+        return ["No flow is chosen. Choose the one that people go through."]
     template = campaign.template
     if template is None:
         return ["No template is chosen. Choose what to send."]
@@ -56,6 +64,41 @@ def _content_problems(campaign: Campaign) -> list[str]:
     except ContentError as error:
         return [f"The template “{template}” has an error: {error}"]
     return _foreign(campaign, "template", template.workspace_id)
+
+
+def _flow_problems(campaign: Campaign, flow: Flow) -> list[str]:
+    if found := _foreign(campaign, "flow", flow.workspace_id):
+        return found
+    version = publishing.latest(flow)
+    if version is None:
+        return [f"The flow “{flow}” has not been published. Publish it first."]
+    try:
+        publishing.program(version)
+        for _, criteria in publishing.program(version).criteria():
+            conditions.read(campaign.workspace, criteria)
+    except ValueError as error:
+        return [f"The flow “{flow}” cannot be run any more: {error} Mend it and publish it again."]
+    named = {
+        mail.sender_id: mail.sender for mail in version.mails.exclude(sender=None).select_related("sender")
+    }
+    own = set(campaign.senders.values_list("pk", flat=True))
+    return [
+        f"The flow sends from {sender}, which is no sender of this campaign. Add it."
+        for pk, sender in named.items()
+        if pk not in own
+    ]
+
+
+def _start_problems(campaign: Campaign) -> list[str]:
+    automation = campaign.automation
+    if automation.start == Automation.Start.EVENT:
+        if not re.fullmatch(EVENT_NAME, automation.event):
+            return ["No event is named. Say which one starts people, such as order_placed."]
+        return []
+    dates = Attribute.objects.of(campaign.workspace).filter(type=Attribute.Type.DATE)
+    if not dates.filter(name=automation.attribute).exists():
+        return ["No date is chosen. Choose an attribute that is a date."]
+    return []
 
 
 def _sender_problems(campaign: Campaign) -> list[str]:

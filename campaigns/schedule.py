@@ -6,9 +6,16 @@ best hours it begins the day in which each customer's own hour comes.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.db.models import QuerySet
+
+from audience import clock, sql
+from audience.models import Customer
 from campaigns.models import Campaign
 
 # The earliest clock on earth (Pacific/Kiritimati): on customers' own clocks nobody is due before it.
@@ -56,6 +63,70 @@ def moment_of_best_hour(zone: ZoneInfo, start: datetime, hour: int) -> datetime:
     return moment_in(zone, on_clock if on_clock >= start else on_clock + timedelta(days=1))
 
 
+@dataclass(frozen=True)
+class Due:
+    """SQL for the moment that somebody is due, the parameters in it, and what it needs to be joined."""
+
+    at: str
+    params: list[Any] = field(default_factory=list)
+    join: str = ""
+    join_params: list[Any] = field(default_factory=list)
+
+
+def due_sql(campaign: Campaign, matched: QuerySet[Customer], at_once: Due) -> Due:
+    """The moment of the start for each customer of `matched`, by the clock that the campaign goes by.
+
+    It reads the columns time_zone and best_hour; `at_once` is for a campaign without a start. One query.
+    """
+    start, on_clock = first_due(campaign), start_on_clock(campaign)
+    if campaign.clock == Campaign.Clock.BEST:
+        return _due_at_best_hours(campaign, _zones(matched))
+    if start is None or on_clock is None:
+        return at_once
+    if campaign.clock == Campaign.Clock.WORKSPACE:
+        return Due("%s", [sql.moment(start)])
+    return by_zone(_zones(matched), campaign.workspace.zone, lambda zone: moment_in(zone, on_clock))
+
+
+def _due_at_best_hours(campaign: Campaign, zones: Iterable[str]) -> Due:
+    """Each customer's own best hour, the first at the start or after it; without a date, after activation."""
+    usual = campaign.workspace.best_hour
+    clocks = {zone: ZoneInfo(zone) for zone in zones} | {"": campaign.workspace.zone}
+    moments = [
+        {"zone": zone, "hour": hour, "due_at": _best_moment(campaign, clock, hour)}
+        for zone, clock in clocks.items()
+        for hour in range(24)
+    ]
+    table = sql.table({"zone": "text", "hour": "integer", "due_at": "timestamptz"})
+    # Nobody is left out whose zone has changed since the zones were read.
+    otherwise = _best_moment(campaign, campaign.workspace.zone, usual)
+    join = f"LEFT JOIN {table} best ON best.zone = time_zone AND best.hour = COALESCE(best_hour, {usual:d})"
+    return Due("COALESCE(best.due_at, %s)", [otherwise], join, [sql.rows(moments)])
+
+
+def _best_moment(campaign: Campaign, zone: ZoneInfo, hour: int) -> Any:
+    start = start_on_clock(campaign)
+    if start is None:
+        start = (campaign.activated_at or clock.now()).astimezone(zone).replace(tzinfo=None)
+    return sql.moment(moment_of_best_hour(zone, start, hour))
+
+
+def _zones(matched: QuerySet[Customer]) -> list[str]:
+    """The time zones that these customers are known to live in."""
+    zones = matched.exclude(time_zone="").order_by().values_list("time_zone", flat=True)
+    return list(zones.distinct())
+
+
+def by_zone(names: Iterable[str], otherwise: ZoneInfo, at: Callable[[ZoneInfo], datetime]) -> Due:
+    """SQL for a moment that depends on the column time_zone, which is one of `names` or empty."""
+    cases, params = "", []
+    for name in names:
+        cases += " WHEN %s THEN %s"
+        params += [name, sql.moment(at(ZoneInfo(name)))]
+    params.append(sql.moment(at(otherwise)))
+    return Due(f"CASE time_zone{cases} ELSE %s END" if cases else "%s", params)
+
+
 def is_scheduled(campaign: Campaign, now: datetime) -> bool:
     """Whether the campaign is active and its start lies ahead of `now`."""
     start = first_due(campaign)
@@ -64,5 +135,5 @@ def is_scheduled(campaign: Campaign, now: datetime) -> bool:
 
 def due_campaigns(now: datetime) -> list[Campaign]:
     """Active campaigns whose time has come, longest active first."""
-    active = Campaign.objects.active().select_related("workspace", "segment", "content")
+    active = Campaign.objects.active().select_related("workspace", "segment", "content", "flow", "automation")
     return [campaign for campaign in active.order_by("activated_at", "id") if not is_scheduled(campaign, now)]

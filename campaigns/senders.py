@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
+from campaigns import egress
 from campaigns.models import Grant, Sender
 from campaigns.oauth import provider_of
 
@@ -61,4 +62,8 @@ def api_url_problem(api_url: str) -> str:
         return "Enter the API address without a user name; the key has a field of its own."
     if address.scheme == "http" and not is_loopback(address.hostname or ""):
         return f"The key would cross the network to {address.hostname} unencrypted. Begin with https."
-    return ""
+    try:
+        port = address.port or (80 if address.scheme == "http" else 443)
+    except ValueError:
+        return "The port of the API address is no number up to 65535. Correct it."
+    return egress.literal_problem(address.hostname, port) if address.hostname else ""

@@ -21,7 +21,7 @@ from audience import access
 from audience.admin.base import ReadOnly, WorkspaceAdmin, WorkspaceForm, user_of
 from audience.audiences import Audience
 from campaigns import drafts, schedule
-from campaigns.admin import transitions
+from campaigns.admin import people
 from campaigns.models import Campaign, CampaignSender, CampaignTransition, Sender
 
 Status = Campaign.Status
@@ -34,6 +34,7 @@ LABELS = {
     Status.FAILED: "danger",
     Status.CANCELLED: "default",
 }
+GOAL = ("goal_event", "goal_days", "goal_value")
 UTM = ("utm_source", "utm_medium", "utm_campaign")
 CLOCKS: dict[str, str] = {
     Campaign.Clock.CUSTOMER: "on each customer's own clock",
@@ -54,8 +55,12 @@ class CampaignForm(WorkspaceForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
+        if "goal_days" in cleaned:
+            cleaned["goal_days"] = cleaned["goal_days"] or self.instance.goal_days
         if cleaned.get("audience") != Audience.SEGMENT and "segment" in cleaned:
             cleaned["segment"] = None
+        if cleaned.get("template") and cleaned.get("flow"):
+            self.add_error("flow", "Choose a template or a flow, not both: a flow has templates of its own.")
         if cleaned.get("start_time") and not cleaned.get("start_date") and "start_date" not in self.errors:
             self.add_error("start_date", "The start time has no date. Choose one, or clear the time.")
         return cleaned
@@ -117,6 +122,7 @@ class SharesInline(TabularInline):
 
 @admin.register(Campaign)
 class CampaignAdmin(WorkspaceAdmin):
+    deletion = "A draft: nothing of it was sent, so no figures go with it. It cannot be brought back."
     form = CampaignForm
     list_display = ("name", "status_label", "start", "progress")
     list_filter = ("status",)
@@ -127,8 +133,9 @@ class CampaignAdmin(WorkspaceAdmin):
     fieldsets = (
         (None, {"fields": ["name"]}),
         ("To whom", {"fields": ["audience", "segment"]}),
-        ("What", {"fields": ["template"]}),
+        ("What", {"fields": ["template", "flow"]}),
         ("Tracking", {"fields": [("tracked", "utm"), *UTM]}),
+        ("Goal", {"fields": [GOAL]}),
         ("When", {"fields": [("start_date", "start_time"), "clock"]}),
     )
     inlines = (SharesInline,)
@@ -159,12 +166,21 @@ class CampaignAdmin(WorkspaceAdmin):
         return render_to_string("admin/campaigns/campaign/progress_cell.html", {"campaign": campaign})
 
     def get_urls(self) -> list[Any]:
-        transition = self.admin_site.admin_view(self.transition_view)
-        name = "campaigns_campaign_transition"
-        return [path("<int:pk>/transition/<str:action>/", transition, name=name), *super().get_urls()]
+        steps = self.admin_site.admin_view(self.people_view)
+        person = self.admin_site.admin_view(self.person_view)
+        return [
+            path("<int:pk>/people/", steps, name="campaigns_campaign_people"),
+            path("<int:pk>/people/<int:customer_pk>/", person, name="campaigns_campaign_person"),
+            *super().get_urls(),
+        ]
 
-    def transition_view(self, request: HttpRequest, pk: int, action: str) -> HttpResponse:
-        return transitions.view(self, request, pk, action)
+    def people_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        response: HttpResponse = people.steps(request, self, pk)
+        return response
+
+    def person_view(self, request: HttpRequest, pk: int, customer_pk: int) -> HttpResponse:
+        response: HttpResponse = people.person(request, self, pk, customer_pk)
+        return response
 
     def response_post_save_add(self, request: HttpRequest, obj: Campaign) -> HttpResponse:
         """A draft is made to be sent: its numbers, a test and the button are on the next page."""
@@ -172,6 +188,10 @@ class CampaignAdmin(WorkspaceAdmin):
 
     def response_post_save_change(self, request: HttpRequest, obj: Campaign) -> HttpResponse:
         return redirect("delivery:send", obj.pk)
+
+    def response_delete(self, request: HttpRequest, obj_display: str, obj_id: int) -> HttpResponse:
+        messages.success(request, f"The draft “{obj_display}” is deleted. Nothing of it was ever sent.")
+        return redirect("site:campaigns")
 
     # --- Only a draft can be changed -----------------------------------------------------------------
 
@@ -204,7 +224,7 @@ class CampaignAdmin(WorkspaceAdmin):
             # Also when only the senders change: it holds the draft until they are written.
             drafts.change(obj, **columns)
             return
-        for name in ("segment", "template"):
+        for name in ("segment", "template", "flow"):
             row = columns.pop(name, None)
             columns[f"{name}_id"] = row.pk if row else None
         obj.pk = drafts.create(obj.workspace, **columns, actor=user_of(request)).campaign.pk
@@ -216,14 +236,12 @@ class CampaignAdmin(WorkspaceAdmin):
             context["transitions"] = obj.transitions.select_related("actor")
             context["status_type"], context["status_words"] = self.status_label(obj)
             context["status_variant"] = LABELS[context["status_type"]]
-            if access.may_send(request.user, obj.workspace_id):
-                context["possible"] = transitions.offered(obj)
         return super().render_change_form(request, context, *args, obj=obj, **kwargs)
 
 
 COLUMNS = (
-    *("name", "audience", "segment", "template", "start_date", "start_time", "clock"),
-    *("tracked", "utm", *UTM),
+    *("name", "audience", "segment", "template", "flow", "start_date", "start_time", "clock"),
+    *("tracked", "utm", *UTM, *GOAL),
 )
 
 

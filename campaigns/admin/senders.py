@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Any
 
@@ -14,14 +15,17 @@ from django.utils.html import format_html
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget
 
+from audience.admin.audit import Audited
 from audience.admin.base import WorkspaceAdmin, WorkspaceForm
-from campaigns import senders
+from campaigns import egress, senders
 from campaigns.admin.limits import LimitsInline, WarmUpInline
 from campaigns.admin.sender_domain import DomainPanel
 from campaigns.admin.sender_services import CREDENTIAL_FIELDS, ServiceForm
 from campaigns.models import CampaignSender, Sender
 
 SMTP_ONLY = ("host", "port", "security", "username", "password")
+# A name, which may be in letters of any language, or an address.
+HOST = re.compile(r"[\w.:\[\]-]+")
 # What breaks a header or hides in it: controls, line and paragraph separators, halves of characters.
 UNFIT_FOR_HEADERS = frozenset({"Cc", "Zl", "Zp", "Cs"})
 
@@ -41,10 +45,18 @@ class SenderForm(ServiceForm, WorkspaceForm):
             raise ValidationError("The name holds line breaks or control characters. Type it anew.")
         return name
 
+    def clean_host(self) -> str:
+        host: str = self.cleaned_data["host"]
+        if host and not HOST.fullmatch(host):
+            raise ValidationError("This is not a host name. Enter one such as smtp.example.com.")
+        return host
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
         if cleaned.get("transport") == Sender.Transport.SMTP and not cleaned.get("host"):
             self.add_error("host", "Enter the name of the SMTP server, or choose the local mailbox.")
+        if cleaned.get("transport") == Sender.Transport.SMTP:
+            self._refuse_inner_host(cleaned.get("host"), cleaned.get("port"))
         moved = {"host", "port", "security"}.intersection(self.changed_data)
         if moved and self.instance.sealed_password and not cleaned.get("password"):
             self.add_error("password", "Enter the password again: no other server is given it unasked.")
@@ -54,12 +66,17 @@ class SenderForm(ServiceForm, WorkspaceForm):
             self.forget_service()
         return cleaned
 
+    def _refuse_inner_host(self, host: str | None, port: int | None) -> None:
+        if host and port and (problem := egress.literal_problem(host, port)):
+            self.add_error("host", problem)
+
 
 BADGES: dict[str, str] = {Sender.State.READY: "completed", Sender.State.UNVERIFIED: "scheduled"}
 
 
 @admin.register(Sender)
-class SenderAdmin(DomainPanel, WorkspaceAdmin):
+class SenderAdmin(DomainPanel, Audited, WorkspaceAdmin):
+    deletion = "Its credentials and limits go with it. No campaign has used it."
     form = SenderForm
     list_display = ("name", "from_email", "transport", "state_label")
     list_filter = ("transport", "state")

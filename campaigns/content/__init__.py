@@ -12,7 +12,7 @@ from campaigns.content.fields import (
     shared_context,
     with_qr_code,
 )
-from campaigns.content.freezing import freeze
+from campaigns.content.freezing import freeze, with_utm
 from campaigns.content.links import Link, NoTarget, is_personal, target
 from campaigns.content.pieces import Address, addresses
 from campaigns.content.problems import ContentError, Problem, RenderError
@@ -45,4 +45,5 @@ __all__ = [
     "shared_context",
     "target",
     "with_qr_code",
+    "with_utm",
 ]

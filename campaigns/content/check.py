@@ -12,8 +12,8 @@ from campaigns.content.fields import merge_fields
 from campaigns.content.problems import ContentError, Field, Problem, SourceError
 from campaigns.content.source import joined, split
 
-# Liquid's own names.
-BUILT_IN = frozenset({"now", "today", "forloop"})
+# Liquid's own names, and the properties of an event that starts a flow, which only the event knows.
+BUILT_IN = frozenset({"now", "today", "forloop", "event"})
 # Groups of merge fields; by themselves they say nothing.
 GROUPS = frozenset({"customer", "workspace", "campaign"})
 

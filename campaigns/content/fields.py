@@ -32,7 +32,7 @@ CORE_FIELDS = (
     MergeField("customer.language", "Language", "en"),
     MergeField("customer.time_zone", "Time zone", "Europe/London"),
     MergeField("customer.qr_code", "QR code that names the customer", "an image"),
-    MergeField("workspace.name", "Workspace", "Needle & Groove"),
+    MergeField("workspace.name", "Name of your brand", "Needle & Groove"),
     MergeField("workspace.postal_address", "Postal address", "12 Turntable Lane, London"),
     MergeField("campaign.name", "Campaign", "Spring mailing"),
 )

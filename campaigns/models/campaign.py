@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 
 from audience import audiences
 from audience.audiences import Audience
 from audience.models import Customer, Segment, WorkspaceModel, WorkspaceQuerySet
+from audience.models.events import EVENT_NAME
 from campaigns.models.flow import Flow
 from campaigns.models.sender import Sender
 from campaigns.models.template import Content, Template
@@ -40,7 +42,20 @@ class Campaign(WorkspaceModel):
         CUSTOMER = "customer", "each customer's own time zone"
         BEST = "best", "each customer's own best hour"
 
+    class Kind(models.TextChoices):
+        CAMPAIGN = "campaign", "Campaign"
+        AUTOMATION = "automation", "Automation"
+
+    class FollowUp(models.TextChoices):
+        """Whom a campaign is for that follows another one (delivery.follow_ups)."""
+
+        FAILED = "failed", "those who failed"
+        JOINED = "joined", "those who joined since"
+        NOT_OPENED = "not_opened", "those who did not open"
+
     name = models.CharField(max_length=150)
+    # An automation is always on, and starts people on its flow one by one (Automation says which).
+    kind = models.CharField(max_length=10, choices=Kind, default=Kind.CAMPAIGN, editable=False)
     status = models.CharField(max_length=10, choices=Status, default=Status.DRAFT, editable=False)
     audience = models.CharField(max_length=16, choices=Audience, default=Audience.SEGMENT)
     segment = models.ForeignKey(Segment, models.PROTECT, null=True, blank=True, related_name="+")
@@ -74,6 +89,34 @@ class Campaign(WorkspaceModel):
     utm_medium = models.CharField("UTM medium", max_length=100, blank=True, help_text="Empty: email.")
     utm_campaign = models.CharField(
         "UTM campaign", max_length=100, blank=True, help_text="Empty: the campaign's name."
+    )
+    goal_event = models.CharField(
+        "goal",
+        max_length=63,
+        blank=True,
+        validators=[RegexValidator(rf"\A{EVENT_NAME}\Z", "Write it like order_placed.")],
+        help_text="An event that you report, such as order_placed. Reports say who did it after the mail.",
+    )
+    goal_days = models.PositiveSmallIntegerField(
+        "within days",
+        default=7,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(90)],
+        help_text="So many days after the first click, and after the mail was sent.",
+    )
+    goal_value = models.CharField(
+        "sum of",
+        max_length=63,
+        blank=True,
+        validators=[RegexValidator(r"\A[a-z][a-z0-9_]*\Z", "Write it like total.")],
+        help_text="A property of the event that is a number, such as total. Empty: none.",
+    )
+    # The campaign after which this one goes to those whom it did not reach.
+    follows = models.ForeignKey(
+        "self", models.SET_NULL, null=True, editable=False, related_name="followed_by"
+    )
+    follow_up = models.CharField(
+        max_length=10, choices=FollowUp, blank=True, default="", db_default="", editable=False
     )
     # In words for people: "45 of 50 sent", "All e-mail sends failed", "Nobody matched".
     result = models.CharField(max_length=500, blank=True, editable=False)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import models
 
 from audience.models import WorkspaceModel
 
 
 class Template(WorkspaceModel):
-    """Reusable content. Staff and marketers edit it; a running campaign never reads it again."""
+    """Reusable content. Staff and marketers edit it; a running campaign never reads it again.
+
+    What it says is written by campaigns.templates, which keeps a TemplateVersion of every save.
+    """
 
     class Format(models.TextChoices):
         MJML = "mjml", "MJML"
@@ -33,6 +37,8 @@ class Template(WorkspaceModel):
         help_text="Whether {{ customer.qr_code }} travels in the mail itself and is shown at once; "
         "otherwise it is an image that mail programs load from this site.",
     )
+    # The number of its newest version; 0 until one is kept.
+    version = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -42,6 +48,30 @@ class Template(WorkspaceModel):
 
     def __str__(self) -> str:
         return self.name
+
+
+class TemplateVersion(models.Model):
+    """What a template said after one save. Never changes; campaigns.templates writes it with the template."""
+
+    template = models.ForeignKey(Template, models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    format = models.CharField(max_length=10, choices=Template.Format)
+    subject = models.CharField(max_length=255)
+    preheader = models.CharField(max_length=255, blank=True)
+    body = models.TextField()
+    qr_inline = models.BooleanField(default=False)
+    # Where it came from, in words, if not from the editor: "Version 3 again".
+    note = models.CharField(max_length=100, blank=True)
+    # None: it is not known, or the user was deleted since.
+    saved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    saved_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [models.UniqueConstraint(fields=["template", "number"], name="template_version_once")]
+
+    def __str__(self) -> str:
+        return f"Version {self.number}"
 
 
 class Content(WorkspaceModel):

@@ -1,0 +1,1 @@
+"""Campaigns, templates and senders by HTTP."""
