@@ -95,7 +95,7 @@ def client(provider: OAuthProvider, **options: Any) -> OAuth2Session:
         default_timeout=TIMEOUT,
         **options,
     )
-    sessions.prepare(session, provider.token_url)
+    sessions.prepare(session, provider.token_url, typed=False)
     return session
 
 

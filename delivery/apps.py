@@ -6,6 +6,7 @@ class DeliveryConfig(AppConfig):
     verbose_name = "Delivery"
 
     def ready(self) -> None:
-        from delivery.engagement import register_fields
+        from delivery.engagement import register_fields, register_flow_fields
 
         register_fields()
+        register_flow_fields()

@@ -7,14 +7,16 @@ the same for everybody asks no database.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection
 
 from audience.models import Customer, Workspace
 from campaigns import content
 from campaigns.models import Content
+from delivery import flow_mails
 from delivery.message import links
 from delivery.models import SendLog
 from delivery.tokens import Reference, make
@@ -99,6 +101,8 @@ def _renderer(compiled: content.Compiled) -> content.Renderer:
 def _data(about: Reference, source: str) -> dict[str, object]:
     """What a mail says about its recipient by what is stored now, as far as `source` asks."""
     shared = _shared(about) if "workspace" in source or "campaign" in source else {}
+    if "event" in source:
+        shared = shared | {"event": _event(about)}
     return content.personal_context(_columns(about), links(make(about)), shared)
 
 
@@ -107,6 +111,13 @@ def _shared(about: Reference) -> dict[str, object]:
     rows = SendLog.objects.filter(pk=about.row_id, workspace=workspace)
     name = rows.values_list("campaign__name", flat=True).first()
     return content.shared_context(workspace, name or "")
+
+
+def _event(about: Reference) -> Mapping[str, Any]:
+    """The properties of the event that brought the customer into a flow."""
+    rows = SendLog.objects.filter(pk=about.row_id, workspace_id=about.workspace_id)
+    enrollments = list(rows.values_list("enrollment_id", flat=True))
+    return next(iter(flow_mails.events(enrollments).values()), {})
 
 
 def _columns(about: Reference) -> dict[str, object]:

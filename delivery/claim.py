@@ -7,7 +7,7 @@ nothing was accepted. A worker that dies before the commit has changed nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from django.conf import settings
@@ -16,9 +16,11 @@ from django.db import connection, transaction
 from audience import refusals
 from audience.mailable import refusal_sql
 from audience.mailbox_providers import mailbox_provider_sql
+from audience.models import ContactPolicy
 from campaigns.models import Sender
-from delivery import progress, sql
+from delivery import flow_mails, policy, progress, sql
 from delivery.lanes import Lane
+from delivery.policy import PASSES, Due, Verdict
 
 
 class Claim(NamedTuple):
@@ -37,6 +39,9 @@ class Passed(NamedTuple):
     crashes: int
     customer_id: int
     email: str
+    # Of a flow: what is sent, and to whom of those on their way.
+    content_id: int | None = None
+    enrollment_id: int = 0
 
     @property
     def claim(self) -> Claim:
@@ -52,34 +57,46 @@ def claim(lane: Lane, provider: str, worker: str, limit: int, admit: Admit) -> t
 
     Guards, in the statement that commits: the row is queued and nobody else's, its campaign active,
     its sender usable and not resting, the customer exists, is opted in and is not suppressed at this
-    moment. A refused row becomes `suppressed` with its reason. Counts the attempt before the network
-    is touched. The row takes over the customer's address as it is now. May be called by any number of
+    moment; then that the contact policy lets the mail go now (delivery.policy). A refused row becomes
+    `suppressed` with its reason, one that may go later is queued for then. Counts the attempt before the
+    network is touched. The row takes over the customer's address as it is now. May be called by any number of
     workers at once: no row is taken twice. Fewer rows looked at than `limit`: no more are due.
     """
     with transaction.atomic():
         refusals.hold(lane.campaign.workspace_id)
-        due = _lock_due(lane, provider, limit)
-        admitted = due[: admit([Claim(row.id, row.fence) for row in due])] if due else []
-        return (_gate(lane, admitted, worker) if admitted else []), len(due)
+        held_to = policy.hold(lane.campaign.workspace)
+        return take(lane, provider, worker, limit, admit, held_to)
 
 
-class _Due(NamedTuple):
-    """A due row, locked, with the fence that the gate will give it."""
+def take(
+    lane: Lane, provider: str, worker: str, limit: int, admit: Admit, held_to: ContactPolicy | None
+) -> tuple[list[Passed], int]:
+    """What `claim` does between its locks and its commit."""
+    due = _lock_due(lane, provider, limit)
+    verdicts = policy.judge(lane.campaign, held_to, due) if due else {}
+    free = [row for row in due if row.id not in verdicts]
+    admitted = free[: admit([Claim(row.id, row.fence) for row in free])] if free else []
+    judged = [*admitted, *(row for row in due if row.id in verdicts)]
+    return (_gate(lane, judged, verdicts, worker) if judged else []), len(due)
 
-    id: int
-    fence: int
-    customer_id: int
-    email: str
+
+_COLUMNS = {
+    "id": "bigint",
+    "fence": "integer",
+    "customer_id": "bigint",
+    "email": "text",
+    "status": "text",
+    "reason": "text",
+    "due_at": "timestamptz",
+}
 
 
-_COLUMNS = {"id": "bigint", "fence": "integer", "customer_id": "bigint", "email": "text"}
-
-
-def _lock_due(lane: Lane, provider: str, limit: int) -> list[_Due]:
-    """Lock due rows, oldest due first."""
+def _lock_due(lane: Lane, provider: str, limit: int) -> list[Due]:
+    """Lock due rows, oldest due first, each with the fence that the gate will give it."""
     usable = ", ".join(f"'{state}'" for state in Sender.USABLE)
     statement = f"""
-        SELECT id, fence + 1, customer_id, email FROM delivery_sendlog l
+        SELECT id, fence + 1, customer_id, email, due_at, cutoff_at, enrollment_id, round
+        FROM delivery_sendlog l
         WHERE campaign_id = %s AND sender_id = %s AND mailbox_provider = %s AND {sql.is_queued("l")}
           AND due_at <= {sql.now()}
           AND EXISTS (SELECT 1 FROM campaigns_campaign WHERE id = %s AND status = 'active')
@@ -92,23 +109,26 @@ def _lock_due(lane: Lane, provider: str, limit: int) -> list[_Due]:
         cursor.execute(
             statement, [campaign, sender, provider, campaign, sender, lane.on_probation, sender, limit]
         )
-        return [_Due(*row) for row in cursor.fetchall()]
+        return [Due(*row) for row in cursor.fetchall()]
 
 
-def _gate(lane: Lane, due: Sequence[_Due], worker: str) -> list[Passed]:
+def _gate(lane: Lane, due: Sequence[Due], verdicts: Mapping[int, Verdict], worker: str) -> list[Passed]:
     """Judge the locked rows. They are queued and the caller's: only the campaign is looked at again."""
     statement = f"""
         UPDATE delivery_sendlog
         SET status = verdict.status, reason = verdict.reason, email = verdict.email,
+            due_at = COALESCE(verdict.due_at, delivery_sendlog.due_at),
             mailbox_provider = {mailbox_provider_sql("verdict.email")}, worker = %s, fence = verdict.fence,
             attempts = attempts + CASE WHEN verdict.status = 'sending' THEN 1 ELSE 0 END,
             lease_until = CASE WHEN verdict.status = 'sending'
                 THEN {sql.in_seconds(settings.SEND_LEASE_SECONDS)} END
         FROM (
-            SELECT mine.id, mine.fence, COALESCE(p.email, mine.email) AS email,
+            SELECT mine.id, mine.fence, mine.due_at, COALESCE(p.email, mine.email) AS email,
                 CASE WHEN p.id IS NULL OR {refusal_sql("p", "s")} <> '' THEN 'suppressed'
-                     ELSE 'sending' END AS status,
-                CASE WHEN p.id IS NULL THEN 'deleted' ELSE {refusal_sql("p", "s")} END AS reason
+                     ELSE mine.status END AS status,
+                CASE WHEN p.id IS NULL THEN 'deleted'
+                     WHEN {refusal_sql("p", "s")} <> '' THEN {refusal_sql("p", "s")}
+                     ELSE mine.reason END AS reason
             FROM {sql.table(_COLUMNS)} mine
             JOIN campaigns_campaign c ON c.id = %s AND c.status = 'active'
             LEFT JOIN audience_customer p ON p.id = mine.customer_id AND p.workspace_id = c.workspace_id
@@ -116,9 +136,16 @@ def _gate(lane: Lane, due: Sequence[_Due], worker: str) -> list[Passed]:
         ) AS verdict
         WHERE delivery_sendlog.id = verdict.id
         RETURNING delivery_sendlog.id, delivery_sendlog.fence, attempts, crashes, customer_id,
-            delivery_sendlog.email, delivery_sendlog.status"""  # noqa: S608 - constants of ours
+            delivery_sendlog.email, content_id, enrollment_id, {flow_mails.ENDED}"""  # noqa: S608 - constants of ours
+    rows = sql.rows(_judged(row, verdicts.get(row.id, PASSES)) for row in due)
     with connection.cursor() as cursor:
-        cursor.execute(statement, [worker, sql.rows(row._asdict() for row in due), lane.campaign.pk])
-        decided = cursor.fetchall()
-    progress.count((lane.campaign.pk, status) for *_, status in decided)
-    return [Passed(*row) for *row, status in decided if status == "sending"]
+        cursor.execute(statement, [worker, rows, lane.campaign.pk])
+        decided = [(Passed(*row[:8]), flow_mails.Row(*row[8:])) for row in cursor.fetchall()]
+    progress.count((lane.campaign.pk, end.status) for _, end in decided)
+    flow_mails.end(end for _, end in decided)
+    return [row for row, end in decided if end.status == "sending"]
+
+
+def _judged(row: Due, verdict: Verdict) -> dict[str, object]:
+    known = {"id": row.id, "fence": row.fence, "customer_id": row.customer_id, "email": row.email}
+    return known | {"status": verdict.status, "reason": verdict.reason, "due_at": verdict.due_at}

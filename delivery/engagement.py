@@ -2,7 +2,8 @@
 
 audience.segments must not know of the ledger, so delivery registers these when it starts. Each is an
 EXISTS on one customer's rows of this workspace, which joins nothing to the customers. Opens and clicks
-are those of people, unless the machines' are asked for too (delivery.verdicts).
+are those of people, unless the machines' are asked for too (delivery.verdicts). The same for
+campaigns.flows, whose conditions ask about the mails of one enrollment.
 """
 
 from __future__ import annotations
@@ -15,25 +16,66 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from audience.models import Workspace
 from audience.segments import Condition, Field, InvalidCriteria, Operator, Scope, register
 from audience.segments.values import DAYS, NOTHING, Kind, shown
+from campaigns.flows import conditions
 from campaigns.models import Campaign
 from delivery.models import Event, SendLog
 
 Rows = Callable[[Scope], QuerySet[Any]]
+# Whose opens and clicks count, unless somebody asks for machines' too.
+PEOPLE = (Event.Verdict.PERSON,)
 
 
 def register_fields() -> None:
     """Let segments ask about engagement; called once, when Django starts."""
     register(_field("sent", "mail sent", _ledger(status=SendLog.Status.SENT), "sent_at", "campaign"))
+    # What follow-ups ask (delivery.follow_ups).
+    register(_field("failed", "mail failed", _ledger(status=SendLog.Status.FAILED), "created_at", "campaign"))
+    register(_field("planned", "mail planned", _ledger(), "created_at", "campaign"))
+    may_have = [*SendLog.OPEN, SendLog.Status.SENT, SendLog.Status.UNKNOWN]
+    reached = _ledger(status__in=may_have)
+    register(_field("reached", "mail sent, on its way or in doubt", reached, "created_at", "campaign"))
     bounced = _ledger(outcome=SendLog.Outcome.BOUNCED)
     register(_field("bounced", "mail bounced", bounced, "outcome_at", "campaign"))
     for type_ in (Event.Type.OPENED, Event.Type.CLICKED):
-        people, everything = _events(type_, [Event.Verdict.PERSON]), _events(type_, Event.Verdict.values)
+        people, everything = _events(type_, PEOPLE), _events(type_, Event.Verdict.values)
         register(_field(type_, f"mail {type_}", people, "at", "sendlog__campaign"))
         label = f"mail {type_}, machines included,"
         register(_field(f"{type_}_all", label, everything, "at", "sendlog__campaign"))
 
 
-def _ledger(**state: str) -> Rows:
+def register_flow_fields() -> None:
+    """Let flows ask what came of their own mails; called once, when Django starts."""
+    mails = Q(customer=OuterRef("customer_id"), enrollment_id=OuterRef("pk"), round=OuterRef("round"))
+    about = Q(customer_id=OuterRef("customer_id"), verdict__in=PEOPLE)
+    about &= Q(sendlog__enrollment_id=OuterRef("pk"), sendlog__round=OuterRef("round"))
+
+    def ledger(**state: str) -> Callable[[int], Q]:
+        return lambda step: Q(Exists(SendLog.objects.filter(mails, step=step, **state)))
+
+    def events(type_: str) -> Callable[[int], Q]:
+        return lambda step: Q(Exists(Event.objects.filter(about, sendlog__step=step, type=type_)))
+
+    for name, asks in {
+        "sent": ledger(status=SendLog.Status.SENT),
+        "bounced": ledger(outcome=SendLog.Outcome.BOUNCED),
+        "opened": events(Event.Type.OPENED),
+        "clicked": events(Event.Type.CLICKED),
+    }.items():
+        conditions.register(_flow_field(name, asks))
+
+
+def _flow_field(name: str, asks: Callable[[int], Q]) -> Field:
+    def since(scope: Scope, step: int) -> Q:
+        return asks(step)
+
+    operators = {
+        "since_step": Operator("since", conditions.STEP, since),
+        "not_since_step": Operator("not since", conditions.STEP, _not(since)),
+    }
+    return Field(f"mail.{name}", f"mail {name}", "flow", operators)
+
+
+def _ledger(**state: Any) -> Rows:
     return lambda scope: SendLog.objects.of(scope.workspace).filter(customer=OuterRef("pk"), **state)
 
 

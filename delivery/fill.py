@@ -8,18 +8,15 @@ each row once.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import F
 from django.utils import timezone
 
 from audience.audiences import end_of_page
 from audience.mailable import refusal_sql
 from audience.mailbox_providers import domain_sql, provider_of_domain_sql
-from audience.models import Customer
 from campaigns import schedule
 from campaigns.models import Campaign, CampaignSender, Sender
 from delivery import sql
@@ -66,8 +63,8 @@ def _insert(campaign: Campaign, progress: Progress, last: int) -> Counter[str]:
     matched = campaign.matching().filter(id__gt=progress.cursor, id__lte=last)
     columns = ("id", "workspace_id", "email", "time_zone", "best_hour", "subscribed", "unmailable")
     page, page_params = matched.order_by().values(*columns).query.sql_with_params()
-    sender, sender_params, weight = _sender_share(campaign)
-    due = _due(campaign, matched)
+    sender, sender_params, weight = sender_share(campaign)
+    due = schedule.due_sql(campaign, matched, schedule.Due(sql.now()))
     # `turn` is everybody's place in the round of senders, which goes on where the last page stopped.
     place = f"row_number() OVER (PARTITION BY refusal = '' ORDER BY id) - 1 + {progress.matched:d}"
     statement = f"""
@@ -84,9 +81,10 @@ def _insert(campaign: Campaign, progress: Progress, last: int) -> Counter[str]:
         SELECT %s, %s, 1, id, email, {provider_of_domain_sql("domain")},
             CASE WHEN refusal = '' THEN 'queued' ELSE 'suppressed' END, refusal, {sender}, {due.at}
         FROM dealt {due.join} WHERE true
-        ON CONFLICT (campaign_id, step, customer_id) DO NOTHING
+        ON CONFLICT (campaign_id, step, round, customer_id, enrollment_id) DO NOTHING
         RETURNING status"""  # noqa: S608 - compiled by the ORM; values are parameters
-    params = [*page_params, campaign.workspace_id, campaign.pk, *sender_params, *due.params]
+    params = [*page_params, campaign.workspace_id, campaign.pk, *sender_params]
+    params += [*due.params, *due.join_params]
     with connection.cursor() as cursor:
         if not sql.is_postgresql():
             cursor.execute(statement, params)
@@ -97,7 +95,7 @@ def _insert(campaign: Campaign, progress: Progress, last: int) -> Counter[str]:
         return Counter(dict(cursor.fetchall()))
 
 
-def _sender_share(campaign: Campaign) -> tuple[str, list[Any], int]:
+def sender_share(campaign: Campaign) -> tuple[str, list[Any], int]:
     """SQL that gives each turn of the round to a sender by weight, its parameters, and the round's length.
 
     Senders that cannot be used get nobody, unless none can: then the rows wait for them.
@@ -110,59 +108,3 @@ def _sender_share(campaign: Campaign) -> tuple[str, list[Any], int]:
         cases += " WHEN turn < %s THEN %s"
         params += [edge, share.sender_id]
     return f"CASE{cases} END", params, edge
-
-
-@dataclass(frozen=True)
-class _Due:
-    """SQL for the moment that a row is due, what it needs to be joined, and the parameters of both."""
-
-    at: str
-    params: list[Any] = field(default_factory=list)
-    join: str = ""
-
-
-def _due(campaign: Campaign, matched: QuerySet[Customer]) -> _Due:
-    """When rows are due, on the clock that the campaign goes by."""
-    start = schedule.first_due(campaign)
-    on_clock = schedule.start_on_clock(campaign)
-    if campaign.clock == Campaign.Clock.BEST:
-        return _due_at_best_hours(campaign, _zones(matched))
-    if start is None or on_clock is None:
-        return _Due(sql.now())
-    if campaign.clock == Campaign.Clock.WORKSPACE:
-        return _Due("%s", [sql.moment(start)])
-    cases, params = "", []
-    for zone in _zones(matched):
-        cases += " WHEN %s THEN %s"
-        params += [zone, sql.moment(schedule.moment_in(ZoneInfo(zone), on_clock))]
-    otherwise = sql.moment(schedule.moment_in(campaign.workspace.zone, on_clock))
-    return _Due(f"CASE time_zone{cases} ELSE %s END" if cases else "%s", [*params, otherwise])
-
-
-def _due_at_best_hours(campaign: Campaign, zones: list[str]) -> _Due:
-    """Each customer's own best hour, the first at the start or after it; without a date, after activation."""
-    usual = campaign.workspace.best_hour
-    clocks = {zone: ZoneInfo(zone) for zone in zones} | {"": campaign.workspace.zone}
-    moments = [
-        {"zone": zone, "hour": hour, "due_at": _best_moment(campaign, clock, hour)}
-        for zone, clock in clocks.items()
-        for hour in range(24)
-    ]
-    table = sql.table({"zone": "text", "hour": "integer", "due_at": "timestamptz"})
-    # Nobody is left out whose zone has changed since the zones were read.
-    otherwise = _best_moment(campaign, campaign.workspace.zone, usual)
-    join = f"LEFT JOIN {table} best ON best.zone = time_zone AND best.hour = COALESCE(best_hour, {usual:d})"
-    return _Due("COALESCE(best.due_at, %s)", [otherwise, sql.rows(moments)], join)
-
-
-def _best_moment(campaign: Campaign, clock: ZoneInfo, hour: int) -> Any:
-    start = schedule.start_on_clock(campaign)
-    if start is None:
-        start = (campaign.activated_at or timezone.now()).astimezone(clock).replace(tzinfo=None)
-    return sql.moment(schedule.moment_of_best_hour(clock, start, hour))
-
-
-def _zones(matched: QuerySet[Customer]) -> list[str]:
-    """The time zones that the customers of a page are known to live in."""
-    zones = matched.exclude(time_zone="").order_by().values_list("time_zone", flat=True)
-    return list(zones.distinct())

@@ -17,14 +17,13 @@ from dataclasses import dataclass, field
 from django.conf import settings
 from django.db import Error
 
-from audience.models import Customer
-from campaigns.content import CUSTOMER_COLUMNS, RenderError
+from campaigns.content import RenderError
 from campaigns.models import Sender
-from delivery import breaker, limits, senders, unknown
+from delivery import breaker, limits, recipients, senders, unknown
 from delivery.claim import Claim, Passed, claim
 from delivery.journal import Journal
 from delivery.lanes import Lane
-from delivery.message import Builder, Recipient
+from delivery.message import Builders, Recipient
 from delivery.models import SendLog
 from delivery.settle import Settlement, from_answer, settle
 from delivery.transports import SenderUnusable, transport_for
@@ -108,7 +107,7 @@ class _Stream:
         self._journal = hands.journal
         self._rules = rules
         self._providers = deque(lane.providers)
-        self._builder: Builder | None = None
+        self._builders = Builders(lane.campaign, lane.sender)
         self._in_hand: dict[int, Passed] = {}
         self._unsettled: list[Answer] = []
         self._failure: Error | None = None
@@ -230,25 +229,15 @@ class _Stream:
 
     def _with_customers(self, passed: Sequence[Passed]) -> list[tuple[Passed, Recipient]]:
         """The rows with what their mails say; one whose customer was deleted behind the gate is refused."""
-        ids = {row.customer_id for row in passed}
-        columns = Customer.objects.filter(pk__in=ids).values_list("pk", "tracked", *CUSTOMER_COLUMNS)
-        found = {
-            pk: (dict(zip(CUSTOMER_COLUMNS, values, strict=True)), tracked)
-            for pk, tracked, *values in columns
-        }
-        gone = [row for row in passed if row.customer_id not in found]
+        found = recipients.read(passed)
+        gone = [row for row in passed if row.row_id not in found]
         self._move([Settlement(*row.claim, Status.SUPPRESSED, Reason.DELETED) for row in gone])
-        return [
-            (row, Recipient(row.row_id, row.customer_id, row.email, *found[row.customer_id]))
-            for row in passed
-            if row.customer_id in found
-        ]
+        return [(row, found[row.row_id]) for row in passed if row.row_id in found]
 
     def _build(self, row: Passed, recipient: Recipient) -> Mail | None:
         self._journal.building(row.row_id)
         try:
-            self._builder = self._builder or Builder(self._lane.campaign, self._lane.sender)
-            return self._builder.build(recipient)
+            return self._builders.of(row.content_id).build(recipient)
         except Exception as error:
             # Whatever one person's data does to the building must not stop the others' mails.
             if not isinstance(error, RenderError):

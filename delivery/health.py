@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from django.conf import settings
 
-from delivery import heartbeats, limits, operations, probes
+from delivery import heartbeats, installation, limits, operations, probes
 from delivery.heartbeats import Sign
 from delivery.operations import Queue
 
@@ -40,13 +40,20 @@ def health() -> tuple[str, dict[str, str]]:
     redis = redis_state(known.signs)
     checks = {
         "database": "ok",
-        "sending": "ok" if settings.ENABLE_EMAIL_SCHEDULER else "off",
+        "sending": _sending(known.signs),
         "scheduler": "ok" if heartbeats.somebody_looks(known.signs) else "late",
         "redis": redis,
         "due_mail": "late" if _is_overdue(known, redis) else "ok",
         "reports": "late" if known.reports_late else "ok",
     }
     return "ok" if set(checks.values()) <= {"ok", "unused"} else "degraded", checks
+
+
+def _sending(signs: list[Sign]) -> str:
+    """ok, off, or unconfirmed: a worker waits for a person, since the database may be a copy."""
+    if not settings.ENABLE_EMAIL_SCHEDULER:
+        return "off"
+    return "unconfirmed" if installation.waits(signs) else "ok"
 
 
 def redis_state(signs: list[Sign]) -> str:

@@ -17,7 +17,7 @@ from django.conf import settings
 
 from campaigns import content
 from campaigns.content import qr
-from campaigns.models import Campaign, Sender
+from campaigns.models import Campaign, Content, Sender
 from delivery import enclosures, tokens
 from delivery.headers import date, mailbox, unstructured
 from delivery.transports.base import Mail
@@ -39,25 +39,37 @@ class Recipient:
     columns: Mapping[str, Any]
     # Off: the links and the mail are as the author wrote them.
     tracked: bool = True
+    # Properties of the event that brought the customer into the flow.
+    event: Mapping[str, Any] | None = None
 
 
 class Builder:
-    """Builds the mails of one campaign from one sender; what is equal in all is made once."""
+    """Builds the mails of one content of a campaign from one sender; what is equal in all is made once."""
 
-    def __init__(self, campaign: Campaign, sender: Sender, tail: bytes | None = None) -> None:
-        """`tail` is what the mails share after their texts, where it is not that of the frozen content."""
-        if campaign.content is None:
+    def __init__(
+        self,
+        campaign: Campaign,
+        sender: Sender,
+        frozen: Content | None = None,
+        tail: bytes | None = None,
+    ) -> None:
+        """`frozen` is the content of a flow's step; else it is the campaign's own.
+
+        `tail` is what the mails share after their texts, where it is not that of the frozen content.
+        """
+        frozen = frozen or campaign.content
+        if frozen is None:
             raise ValueError(f"campaign {campaign.pk} has no frozen content")
         domain = sender.from_email.rpartition("@")[2]
         self._workspace_id = campaign.workspace_id
         self._sender_address = sender.from_email
-        self._content = campaign.content
+        self._content = frozen
         self._tracks = campaign.tracked and campaign.workspace.tracked
         self._shared = content.shared_context(campaign.workspace, campaign.name)
         self._id_end = _id_end(campaign.pk, domain)
-        self._tail = enclosures.tail_of(campaign.content) if tail is None else tail
+        self._tail = enclosures.tail_of(frozen) if tail is None else tail
         self._common = _common_headers(campaign, sender, domain, mixed=bool(self._tail))
-        self._qr_code = QrCode(campaign) if self._plain.shows_qr_code else None
+        self._qr_code = QrCode(campaign.workspace_id, frozen.qr_inline) if self._plain.shows_qr_code else None
 
     def build(self, to: Recipient) -> Mail:
         """The mail for one recipient. Raises campaigns.content.RenderError.
@@ -66,7 +78,8 @@ class Builder:
         """
         about = tokens.Reference(self._workspace_id, to.customer_id, to.row_id, self._content.pk or 0)
         own = links(tokens.make(about))
-        data = content.personal_context(to.columns, own, self._shared)
+        shared = self._shared if to.event is None else {**self._shared, "event": to.event}
+        data = content.personal_context(to.columns, own, shared)
         html_head, html_end = HTML_HEAD, END
         if self._qr_code is not None:
             data, html_head, html_end = self._qr_code.added(data, to.customer_id)
@@ -91,6 +104,22 @@ class Builder:
     @cached_property
     def _plain(self) -> content.Encoder:
         return content.encoder_for(self._content)
+
+
+class Builders:
+    """The builders of one campaign's mails from one sender, made when they are asked for."""
+
+    def __init__(self, campaign: Campaign, sender: Sender) -> None:
+        self._campaign = campaign
+        self._sender = sender
+        self._made: dict[int | None, Builder] = {}
+
+    def of(self, content_id: int | None) -> Builder:
+        """The builder of rows with this content, a flow step's; None: the campaign's own."""
+        if content_id not in self._made:
+            frozen = Content.objects.get(pk=content_id) if content_id else None
+            self._made[content_id] = Builder(self._campaign, self._sender, frozen)
+        return self._made[content_id]
 
 
 def _common_headers(campaign: Campaign, sender: Sender, domain: str, *, mixed: bool) -> str:
@@ -166,9 +195,9 @@ RELATED_END = f"\r\n--{RELATED}--\r\n".encode("ascii") + END
 class QrCode:
     """The part of building that is about `customer.qr_code`; templates without it have none of this."""
 
-    def __init__(self, campaign: Campaign) -> None:
-        self._workspace_id = campaign.workspace_id
-        self._inline = campaign.content is not None and campaign.content.qr_inline
+    def __init__(self, workspace_id: int, inline: bool) -> None:
+        self._workspace_id = workspace_id
+        self._inline = inline
 
     def added(self, data: dict[str, object], customer_id: int) -> tuple[dict[str, object], bytes, bytes]:
         """The context with the customer's code, and what stands before and after the HTML."""

@@ -16,6 +16,7 @@ from django.core.cache import cache
 from django.db.models import Count, Exists, Max, OuterRef, Q
 from django.utils import timezone
 
+from campaigns import schedule
 from campaigns.models import Campaign, CampaignSender, SenderLimit, WarmUp
 from delivery import limits
 from delivery.limits import DAY, EXACT_UP_TO, Rules, Use
@@ -88,6 +89,39 @@ def expected_end(campaign: Campaign, sums: Progress, per_second: float = 0.0) ->
     loads = [_load(names[pk], rules[pk], lanes[pk]) for pk in lanes.keys() & rules.keys()]
     unlimited = sums.remaining - sum(load.mails for load in loads) if others else 0
     return estimate(loads, max(unlimited, 0), per_second, timezone.now(), last_due)
+
+
+def expected_of_draft(campaign: Campaign, mails: int, now: datetime) -> tuple[datetime | None, str]:
+    """When the last of so many mails would leave if the draft were activated now, and the limit that decides.
+
+    Its start counts; limits on single mailbox providers do not, since nobody knows yet who is where.
+    Where no limit decides, mails leave as fast as the workspace's last campaign did; None: nobody knows.
+    """
+    names, others = _limited_senders(campaign)
+    rules = limits.rules(names) if names else {}
+    weights = dict(CampaignSender.objects.filter(campaign=campaign).values_list("sender_id", "weight"))
+    whole = sum(weights.values()) or 1
+    shares = {pk: math.ceil(mails * weights[pk] / whole) for pk in rules}
+    loads = [_load(names[pk], rules[pk], {"": share}) for pk, share in shares.items() if share]
+    unlimited = mails - sum(load.mails for load in loads) if others else 0
+    start = max(schedule.first_due(campaign) or now, now)
+    found = estimate(loads, max(unlimited, 0), _last_pace(campaign), now)
+    return (start + (found.end - now) if found.end else None), found.because
+
+
+def _last_pace(campaign: Campaign) -> float:
+    """Mails per second of the workspace's last completed campaign that began at once; 0: there is none."""
+    ended = Progress.objects.filter(
+        campaign__workspace=campaign.workspace_id,
+        campaign__status=Campaign.Status.COMPLETED,
+        campaign__start_date=None,
+        sent__gt=0,
+    )
+    last = ended.select_related("campaign").order_by("-pk").first()
+    if last is None or last.campaign.finished_at is None or last.campaign.activated_at is None:
+        return 0.0
+    seconds = (last.campaign.finished_at - last.campaign.activated_at).total_seconds()
+    return last.sent / max(seconds, 1.0)
 
 
 def estimate(

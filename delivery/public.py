@@ -14,6 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
+from audience import throttle
 from audience.models import Customer, Workspace
 from delivery import browser, feedback, spool, tokens, verdicts
 from delivery.models import Event
@@ -22,6 +23,14 @@ from delivery.models import Event
 PIXEL = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 # Nobody is told where the request came from, and no search engine keeps it.
 DISCREET = {"Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex, nofollow"}
+# Our own page for everybody: a style sheet, a picture and one form.
+PLAIN = (
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none';"
+    " frame-ancestors 'none'"
+)
+# What one address of the open Internet may ask for in a minute, of each process. A mail program's proxy asks
+# for many people.
+PIXELS, PAGES = "3000/minute", "600/minute"
 # A mail is the work of whoever writes templates: no scripts, no forms, no cookies of this site.
 SANDBOX = (
     "sandbox allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation;"
@@ -34,8 +43,9 @@ SANDBOX = (
 @require_safe
 def pixel(request: HttpRequest, token: str) -> HttpResponse:
     """Answer a pixel, whatever the token; count an open if it is one of ours."""
-    with suppress(tokens.InvalidToken):
-        _note(request, tokens.read(token.removesuffix(".gif")), None)
+    if _within(PIXELS, request):
+        with suppress(tokens.InvalidToken):
+            _note(request, tokens.read(token.removesuffix(".gif")), None)
     return HttpResponse(PIXEL, content_type="image/gif", headers=DISCREET)
 
 
@@ -47,6 +57,8 @@ def click(request: HttpRequest, token: str, number: int) -> HttpResponse:
     The address comes from the frozen content and never from the request, so that nobody can make this
     site lead elsewhere. Link 0 is the hidden one, and leads nowhere.
     """
+    if not _within(PAGES, request):
+        return _too_many()
     try:
         about = tokens.read(token)
         address = browser.target(about, number) if number else ""
@@ -60,6 +72,8 @@ def click(request: HttpRequest, token: str, number: int) -> HttpResponse:
 @require_safe
 def view(request: HttpRequest, token: str) -> HttpResponse:
     """Show a mail in the browser, to whoever has its link. It counts nothing."""
+    if not _within(PAGES, request):
+        return _too_many()
     try:
         page = browser.page(tokens.read(token))
     except (tokens.InvalidToken, browser.NotShown):
@@ -85,6 +99,16 @@ def _sign(request: HttpRequest, link: int | None) -> str:
     return verdicts.PREFETCH if any("pre" in words.lower() for words in purpose) else ""
 
 
+def _within(rate: str, request: HttpRequest) -> bool:
+    return throttle.may_here(rate, "public", request.META.get("REMOTE_ADDR", ""))
+
+
+def _too_many() -> HttpResponse:
+    words = "Too many requests came from your address. Try again in a minute.\n"
+    headers = DISCREET | {"Retry-After": "60"}
+    return HttpResponse(words, status=429, content_type="text/plain", headers=headers)
+
+
 def _not_found() -> HttpResponse:
     return HttpResponse("Not found.\n", status=404, content_type="text/plain", headers=DISCREET)
 
@@ -97,8 +121,15 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
 
     GET changes nothing, since scanners follow every link (RFC 8058, 1). POST acts at once, without
     cookies or a log-in, whatever the form of its body; a mail program sends
-    `List-Unsubscribe=One-Click` and must not be redirected.
+    `List-Unsubscribe=One-Click` and must not be redirected. Nobody is ever refused here for having asked
+    too often.
     """
+    response = _unsubscribe(request, token)
+    response.headers["Content-Security-Policy"] = PLAIN
+    return response
+
+
+def _unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     try:
         about = tokens.read(token)
     except tokens.InvalidToken:

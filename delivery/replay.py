@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -19,14 +21,13 @@ from django.db.models.lookups import Contains
 
 from audience import refusals
 from audience.mailable import refusal_sql
-from audience.models import Customer
 from campaigns import lifecycle
-from campaigns.content import CUSTOMER_COLUMNS, RenderError
+from campaigns.content import RenderError
 from campaigns.esps import ESPS
 from campaigns.models import Campaign, Sender
-from delivery import sql, unknown
+from delivery import recipients, sql, unknown
 from delivery.handover import Hands
-from delivery.message import Builder, Recipient
+from delivery.message import Builders
 from delivery.models import Circuit, Progress, SendLog
 from delivery.transports import SenderUnusable
 from delivery.transports.base import Mail, Verdict
@@ -73,18 +74,28 @@ def _in_doubt() -> Iterator[tuple[Campaign, Sender]]:
 
 def _ask(campaign: Campaign, sender: Sender, open_hands: Callable[[], Hands]) -> dict[int, str]:
     """The rows whose mail was accepted, with the provider's id for it."""
-    recipients = _take(campaign, sender)
-    if not recipients:
+    asked = _take(campaign, sender)
+    if not asked:
         return {}
     try:
         transport = open_hands().transport(sender)
     except SenderUnusable:
         return {}
-    answers = transport.deliver(_mails(campaign, sender, recipients), lambda row_id: None)
+    answers = transport.deliver(_mails(campaign, sender, asked), lambda row_id: None)
     return {answer.row_id: answer.provider_id for answer in answers if answer.verdict is Verdict.ACCEPTED}
 
 
-def _take(campaign: Campaign, sender: Sender) -> list[Recipient]:
+class _Asked(NamedTuple):
+    """A row that is asked about."""
+
+    row_id: int
+    customer_id: int
+    email: str
+    content_id: int | None
+    enrollment_id: int
+
+
+def _take(campaign: Campaign, sender: Sender) -> list[_Asked]:
     """Rows to ask about now, as many as calls may be in flight; put off until their next turn."""
     with transaction.atomic():
         refusals.hold(campaign.workspace_id)
@@ -116,10 +127,10 @@ def _due(campaign: Campaign, sender: Sender) -> QuerySet[SendLog]:
     return rows.filter(lease_until__gt=sender.account_since + lease) if sender.account_since else rows
 
 
-def _allowed(ids: list[int]) -> list[Recipient]:
+def _allowed(ids: list[int]) -> list[_Asked]:
     """Those whose customer may be mailed at this moment, at the address that the mail went to."""
     statement = f"""
-        SELECT l.id, p.id, p.email
+        SELECT l.id, p.id, p.email, l.content_id, l.enrollment_id
         FROM {sql.table({"id": "bigint"})} mine JOIN delivery_sendlog l ON l.id = mine.id
         JOIN campaigns_campaign c ON c.id = l.campaign_id AND c.status IN ('active', 'completed')
         JOIN audience_customer p
@@ -128,21 +139,15 @@ def _allowed(ids: list[int]) -> list[Recipient]:
         WHERE {refusal_sql("p", "s")} = ''"""  # noqa: S608 - constants of ours
     with connection.cursor() as cursor:
         cursor.execute(statement, [sql.rows({"id": row_id} for row_id in ids)])
-        found = cursor.fetchall()
-    customers = Customer.objects.filter(pk__in=[customer for _, customer, _ in found])
-    said = {columns["pk"]: columns for columns in customers.values("pk", "tracked", *CUSTOMER_COLUMNS)}
-    return [
-        Recipient(row, customer, email, said[customer], said[customer]["tracked"])
-        for row, customer, email in found
-        if customer in said
-    ]
+        return [_Asked(*row) for row in cursor.fetchall()]
 
 
-def _mails(campaign: Campaign, sender: Sender, recipients: list[Recipient]) -> Iterator[Mail]:
-    builder = Builder(campaign, sender)
-    for recipient in recipients:
-        try:
-            yield builder.build(recipient)
-        except RenderError:
+def _mails(campaign: Campaign, sender: Sender, asked: list[_Asked]) -> Iterator[Mail]:
+    """The mails as they were handed over."""
+    found = recipients.read(asked)
+    builders = Builders(campaign, sender)
+    for row in asked:
+        if row.row_id in found:
             # It was built once: what changed since makes it another mail, and the doubt stays.
-            continue
+            with suppress(RenderError):
+                yield builders.of(row.content_id).build(found[row.row_id])

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from delivery import progress, sender_days, sql
+from delivery import flow_mails, progress, sender_days, sql
 from delivery.models import SendLog
 from delivery.transports.base import Answer, Verdict
 
@@ -76,14 +76,16 @@ def settle(settlements: Sequence[Settlement], worker: str, *, known_as: str = St
         FROM {sql.table(_COLUMNS)} AS r
         WHERE delivery_sendlog.id = r.id AND delivery_sendlog.fence = r.fence
           AND delivery_sendlog.status || '' = %s AND delivery_sendlog.worker = %s
-        RETURNING delivery_sendlog.id, campaign_id, sender_id, delivery_sendlog.status"""  # noqa: S608 - constants of ours
+        RETURNING delivery_sendlog.id, campaign_id, sender_id, {flow_mails.ENDED}"""  # noqa: S608 - constants of ours
     with transaction.atomic(), connection.cursor() as cursor:
         # In the order of the ids, in which everybody takes rows.
         cursor.execute(statement, [sql.rows(map(_storable, sorted(settlements))), known_as, worker])
-        moved = cursor.fetchall()
-        progress.count((campaign_id, status) for _, campaign_id, _, status in moved)
+        moved = [(*row[:3], flow_mails.Row(*row[3:])) for row in cursor.fetchall()]
+        progress.count((campaign_id, row.status) for _, campaign_id, _, row in moved)
         progress.count(((campaign_id, known_as) for _, campaign_id, _, _ in moved), sign=-1)
-        sender_days.count((sender_id, status) for _, _, sender_id, status in moved if status == Status.SENT)
+        sent = ((sender_id, row.status) for _, _, sender_id, row in moved if row.status == Status.SENT)
+        sender_days.count(sent)
+        flow_mails.end(row for *_, row in moved)
     return {row_id for row_id, *_ in moved}
 
 

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from campaigns.models import Campaign
-from delivery import journal, progress, sql, unknown
+from delivery import flow_mails, journal, progress, sql, unknown
 from delivery.claim import Claim
 from delivery.models import Progress, SendLog
 from delivery.settle import Settlement, from_answer, settle
@@ -84,11 +84,12 @@ def expire_leases() -> None:
         SET status = r.status, reason = r.reason, history = {sql.appended_history("r")}
         FROM (SELECT 'unknown' AS status, 'lost' AS reason, '' AS error) AS r
         WHERE delivery_sendlog.status = 'sending' AND lease_until < {sql.now()}
-        RETURNING campaign_id, delivery_sendlog.status"""  # noqa: S608 - constants of ours
+        RETURNING campaign_id, {flow_mails.ENDED}"""  # noqa: S608 - constants of ours
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement, [])
         lost = cursor.fetchall()
-        progress.count(lost)
+        progress.count((campaign_id, Status.UNKNOWN) for campaign_id, *_ in lost)
+        flow_mails.end(flow_mails.Row(*row) for _, *row in lost)
     if lost:
         logger.warning("leases ended during the hand-over", extra={"unknown": len(lost)})
 

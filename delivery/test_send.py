@@ -64,6 +64,24 @@ def send(campaign: Campaign, address: str, customer: Customer | None) -> Outcome
     return Outcome(_said(_hand_over(sender, mail)), address, customer.email, sender)
 
 
+def send_template(template: Template, sender: Sender, address: str, customer: Customer | None) -> Outcome:
+    """Send a test of a template, which need not be saved as it stands, to a normalised address.
+
+    Rendered as the customer, or as somebody of the audience for None. Otherwise as send().
+    """
+    customer = customer or somebody(template.workspace, Audience.ALL_SUBSCRIBED, None)
+    if customer is None:
+        return Outcome("There is no customer to render the test as. Add yourself as one.")
+    if problem := _switched_off() or _address_refusal(template.workspace, address):
+        return Outcome(problem)
+    campaign = Campaign(workspace=template.workspace, name=template.name)
+    try:
+        mail = build(campaign, template, sender, address, customer)
+    except (ContentError, RenderError) as error:
+        return Outcome(f"The template cannot be rendered as {customer.email}: {error}")
+    return Outcome(_said(_hand_over(sender, mail)), address, customer.email, sender)
+
+
 def send_from(sender: Sender, address: str) -> Outcome:
     """Send a mail that says no more than that this sender works, to a normalised address.
 
@@ -97,7 +115,7 @@ def build(campaign: Campaign, template: Template, sender: Sender, address: str, 
 
 
 def _built(campaign: Campaign, sender: Sender, to: Recipient, tail: bytes = b"") -> Mail:
-    mail = Builder(campaign, sender, tail).build(to)
+    mail = Builder(campaign, sender, tail=tail).build(to)
     # A mailbox shows only the first of two mails with one Message-ID, and all tests would share it.
     domain = sender.from_email.rpartition("@")[2]
     shared, own = (message_id(number, 0, domain).encode() for number in (0, random.getrandbits(62)))  # noqa: S311

@@ -9,6 +9,7 @@ from django.utils.dateparse import parse_datetime
 
 from audience.addresses import InvalidAddress, normalise
 from audience.models import Customer
+from campaigns.flows import persons
 from campaigns.models import Campaign
 from delivery import progress
 from delivery.models import Event, SendLog
@@ -138,8 +139,17 @@ def _why_no_row(campaign: Campaign, customer: Customer | None, email: str) -> st
         return f"No: {email} is not among the customers of {campaign.workspace}."
     if campaign.status == Campaign.Status.DRAFT:
         return "No: the campaign is a draft; nothing has been sent."
+    if campaign.flow_id:
+        return _why_no_mail_yet(campaign, customer)
     if not campaign.matching().filter(pk=customer.pk).exists():
         return "No: this person is not in the campaign's audience."
     if progress.of(campaign.pk).filled_at is None:
         return "Not yet: the campaign's audience is still being written into the ledger."
     return "No: this person came into the audience after the campaign had started."
+
+
+def _why_no_mail_yet(campaign: Campaign, customer: Customer) -> str:
+    place = persons.enrollments(campaign, customer).select_related("version").first()
+    if place is None:
+        return "No: this person has not begun the campaign's flow."
+    return f"No mail so far. {persons.sentence(place, campaign)}"

@@ -21,14 +21,16 @@ from typing import IO, Self
 
 from django.conf import settings
 from django.db import Error, close_old_connections
-from django.utils import timezone
 
-from audience import imports
+from audience import clock, idempotency, imports
 from campaigns import lifecycle, schedule
+from campaigns.flows import runs
 from campaigns.models import Campaign, Grant
 from delivery import (
     feedback,
+    flow_mails,
     heartbeats,
+    installation,
     limits,
     reactions,
     replay,
@@ -125,14 +127,14 @@ class Worker:
         """
         self._rest = POLL_EVERY
         taken_in = _take_in()
-        if not settings.ENABLE_EMAIL_SCHEDULER:
+        if not settings.ENABLE_EMAIL_SCHEDULER or installation.unconfirmed():
             return taken_in
-        campaigns = schedule.due_campaigns(timezone.now())
+        campaigns = schedule.due_campaigns(clock.now())
         self._mend(MEND_EVERY if campaigns else MEND_IDLE_EVERY)
         if not campaigns:
             return taken_in
         filled = _fill_some(campaigns)
-        served = self._serve(due_lanes(campaigns, timezone.now()))
+        served = self._serve(due_lanes(campaigns, clock.now()))
         return finish_done_campaigns() > 0 or taken_in or filled or served
 
     def run_until_idle(self, stop: Callable[[], bool] = lambda: False, seconds: float = 60.0) -> None:
@@ -156,7 +158,7 @@ class Worker:
                 close_old_connections()
                 worked = False
             if not worked:
-                self._show_life("looks for due mail")
+                self._show_life(_idly())
                 wait(self._rest)
         heartbeats.stop(process_name())
 
@@ -224,6 +226,7 @@ class Worker:
         sweep.recover()
         sweep.expire_leases()
         sweep.cancel_rows_of_ended_campaigns()
+        runs.leave_ended()
         senders.relieve_stopped()
         _look_into_mailboxes()
         senders.relieve_missing()
@@ -231,6 +234,7 @@ class Worker:
         replay.replay_unknown(self._open_hands)
         warm_up.advance()
         shelf.prune()
+        idempotency.clear()
         heartbeats.forget_old()
 
 
@@ -273,13 +277,18 @@ def _fill_some(campaigns: list[Campaign]) -> bool:
 
 
 def _fill(campaign: Campaign) -> bool:
-    """Fill a page; a campaign whose audience cannot be found any more fails, and holds up no other."""
+    """Fill a page, or take a flow further. A campaign whose audience cannot be found any more fails, a flow
+    is paused, for somebody to mend it; neither holds up another.
+    """
     try:
-        return fill_page(campaign)
+        return flow_mails.run(campaign) if campaign.flow_id else fill_page(campaign)
     except ValueError as error:
         # Somebody may have ended it meanwhile.
         with suppress(lifecycle.InvalidTransition):
-            lifecycle.fail(campaign, f"The audience cannot be found any more: {error}")
+            if campaign.flow_id:
+                lifecycle.pause(campaign, reason=f"The flow cannot go on: {error}")
+            else:
+                lifecycle.fail(campaign, f"The audience cannot be found any more: {error}")
         return True
 
 
@@ -296,8 +305,12 @@ def tick(on_work: Callable[[], None] = lambda: None) -> Counter[str]:
         worker.run_until_idle(seconds=TICK_SECONDS)
         _mended_at = worker.mended_at
     # Nothing to do, until it is called again.
-    heartbeats.beat(process_name(), Heartbeat.Kind.WORKER)
+    heartbeats.beat(process_name(), Heartbeat.Kind.WORKER, installation.WAITS if installation.found() else "")
     return worker.counts
+
+
+def _idly() -> str:
+    return installation.WAITS if installation.found() else "looks for due mail"
 
 
 def _only_sender() -> IO[str]:

@@ -19,6 +19,7 @@ import requests
 from django.core.exceptions import ImproperlyConfigured
 from urllib3.exceptions import NewConnectionError
 
+from campaigns import egress
 from delivery.errors.base import CONTROL, Verdict
 
 # Of a reply; more can be a page for people, made by some proxy.
@@ -119,7 +120,9 @@ def classify(error: Exception, esp: str, recipient: str, *, called: bool) -> Pro
         return _of_reply(reply, esp, recipient)
     cause = error.__cause__ or error
     verdict = _without_reply(cause, called)
-    said = _root(cause) if isinstance(cause, requests.ConnectionError | requests.Timeout) else cause
+    root = _root(cause)
+    below = isinstance(cause, requests.ConnectionError | requests.Timeout) or isinstance(root, egress.Refused)
+    said = root if below else cause
     words = CONTROL.sub(" ", str(said)).strip() or type(said).__name__
     return Problem(verdict, f"{_explain(verdict, 0)} ({words[:BODY_LENGTH]})")
 
@@ -223,6 +226,8 @@ def _without_code(reply: Reply, words: str, recipient: str) -> Verdict:
 
 
 def _without_reply(cause: BaseException, called: bool) -> Verdict:
+    if isinstance(_root(cause), egress.Refused):
+        return Verdict.SENDER
     if isinstance(cause, requests.ConnectTimeout | requests.exceptions.ProxyError):
         return Verdict.UNAVAILABLE
     reason = getattr(cause.args[0] if cause.args else None, "reason", None)

@@ -14,6 +14,7 @@ import socket
 import ssl
 from typing import NamedTuple
 
+from campaigns import egress
 from delivery.errors.base import CONTROL, ERROR_LENGTH, Verdict
 
 
@@ -98,6 +99,8 @@ def classify(cause: Cause, phase: Phase) -> Verdict:
     meaning = MEANINGS[phase]
     if isinstance(cause, Reply):
         return _classify_reply(cause, phase)
+    if isinstance(cause, egress.Refused):
+        return meaning.final
     # An address, host name or password that SMTP cannot carry, or something the sender is set to use
     # and the server does not offer.
     if isinstance(cause, ValueError | smtplib.SMTPNotSupportedError) and phase is not Phase.REPLY:
@@ -142,6 +145,7 @@ class Problem(Exception):
 # For people, by phase; the first that fits the cause. Reply stands for a final refusal.
 EXPLANATIONS: dict[Phase, tuple[tuple[type, str], ...]] = {
     Phase.CONNECT: (
+        (egress.Refused, ""),
         (socket.gaierror, "No server of this name was found. Check the host."),
         (ConnectionRefusedError, "The server takes no connections on this port. Check host and port."),
         (ValueError, "This is not a host name. Check the host."),

@@ -148,6 +148,10 @@ class MailboxStore:
         """Throw away what a campaign of an earlier database with the same id has left here."""
         self._db.execute("DELETE FROM message WHERE campaign_id = ?", [campaign_id])
 
+    def forget_recipient(self, address: str) -> int:
+        """Throw away what one address got; how many messages."""
+        return self._db.execute("DELETE FROM message WHERE lower(recipient) = ?", [address]).rowcount
+
     def clear(self) -> None:
         """Throw all messages away."""
         self._db.execute("DELETE FROM message")

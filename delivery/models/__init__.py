@@ -7,5 +7,17 @@ from delivery.models.event import Event
 from delivery.models.sender_state import Circuit, SenderDay
 from delivery.models.heartbeat import Heartbeat
 from delivery.models.inbound import Hook, Inbound
+from delivery.models.installation import Installation
 
-__all__ = ["Circuit", "Event", "Heartbeat", "Hook", "Inbound", "LookUp", "Progress", "SendLog", "SenderDay"]
+__all__ = [
+    "Circuit",
+    "Event",
+    "Heartbeat",
+    "Hook",
+    "Inbound",
+    "Installation",
+    "LookUp",
+    "Progress",
+    "SendLog",
+    "SenderDay",
+]

@@ -7,11 +7,13 @@ from django.db import models
 from audience.mailbox_providers import MailboxProvider
 from audience.models import Customer, Workspace, WorkspaceQuerySet
 from audience.models.customer import PREFIX_SEARCHABLE
-from campaigns.models import Campaign, Sender
+from campaigns.models import Campaign, Content, Sender
 
 
 class SendLog(models.Model):
     """One row per campaign, step and customer: what was sent, what was not, and why.
+
+    In a flow there is one for each time that the customer comes to the step: `enrollment_id` and `round`.
 
     The row is the queue. `status` and all beside it are written by the pipeline (fill, claim, gate,
     settle, sweep), `outcome` by delivery.feedback. Foreign keys carry no database constraint: see
@@ -61,6 +63,11 @@ class SendLog(models.Model):
         PROVEN = "proven", "Accepted, as a later report proves"
         CONFIRMED = "confirmed", "Accepted, as the service said when asked again"
         ENDED = "ended", "The campaign ended before"
+        CAPPED = "capped", "Too many mails to this person lately"
+        QUIET_HOURS = "quiet_hours", "It was due in quiet hours"
+        CUTOFF = "cutoff", "Its time had passed"
+        OVERDUE = "overdue", "It was overdue after a pause"
+        LEFT_FLOW = "left_flow", "The person was moved or taken out of the flow"
 
     workspace = models.ForeignKey(
         Workspace, models.PROTECT, related_name="+", db_constraint=False, db_index=False
@@ -70,6 +77,15 @@ class SendLog(models.Model):
     )
     # Of the campaign's flow; a campaign with one mail has step 1 only.
     step = models.SmallIntegerField(db_default=1)
+    # Of the customer's place in the flow (campaigns.Enrollment); 0: no flow.
+    enrollment_id = models.BigIntegerField(db_default=0)
+    round = models.SmallIntegerField(db_default=1)
+    # What is sent; none: the campaign's own.
+    content = models.ForeignKey(
+        Content, models.PROTECT, null=True, related_name="+", db_constraint=False, db_index=False
+    )
+    # Not after this moment.
+    cutoff_at = models.DateTimeField(null=True)
     # Stays as it is when the customer is deleted: the ledger remembers, the address below as well.
     customer = models.ForeignKey(Customer, models.DO_NOTHING, related_name="+", db_constraint=False)
     # A sender with rows is in a campaign, and cannot be deleted for that.
@@ -113,7 +129,8 @@ class SendLog(models.Model):
         verbose_name = "ledger row"
         constraints = [
             models.UniqueConstraint(
-                fields=["campaign", "step", "customer"], name="one_row_per_campaign_step_customer"
+                fields=["campaign", "step", "round", "customer", "enrollment_id"],
+                name="one_row_per_campaign_step_customer",
             ),
         ]
         indexes = [

@@ -67,7 +67,7 @@ def _smtp_problem(sender: Sender, server: smtp.Server) -> str | None:
 
 
 def _mailbox() -> smtp.Server:
-    return smtp.Server(settings.MAILBOX_HOST, settings.MAILBOX_PORT)
+    return smtp.Server(settings.MAILBOX_HOST, settings.MAILBOX_PORT, is_own=True)
 
 
 def _smtp_server(sender: Sender) -> smtp.Server:

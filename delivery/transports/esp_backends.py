@@ -124,7 +124,7 @@ def make_backend(esp: Esp, credentials: Mapping[str, str], api_url: str, connect
 def backend_class(name: str) -> type[Any]:
     """Anymail's backend for a service, with our manners. Raises ImproperlyConfigured."""
     base = import_string(f"anymail.backends.{name}.EmailBackend")
-    mixins = (_Noted,) if name == "amazon_ses" else (_Session, _Noted)
+    mixins = (_Amazon, _Noted) if name == "amazon_ses" else (_Session, _Noted)
     return type("EmailBackend", (*mixins, base), {})
 
 
@@ -157,6 +157,31 @@ class _Noted:
         return super().post_to_esp(payload, message)  # type: ignore[misc]
 
 
+class _Amazon:
+    """Amazon's own client, which reaches no inner address either."""
+
+    client: Any
+
+    def open(self) -> bool | None:
+        opened: bool | None = super().open()  # type: ignore[misc]
+        if opened:
+            manager = self.client._endpoint.http_session._manager
+            manager.pool_classes_by_scheme = _amazon_pools()
+        return opened
+
+
+@cache
+def _amazon_pools() -> dict[str, type[Any]]:
+    """Amazon's kinds of connections, guarded; it is imported by those who send through it only."""
+    pools = import_string("botocore.httpsession.URLLib3Session")()._pool_classes_by_scheme
+    return {scheme: _guarded(pool) for scheme, pool in pools.items()}
+
+
+def _guarded(pool: type[Any]) -> type[Any]:
+    connection = type("Connection", (sessions.Guarded, pool.ConnectionCls), {})
+    return type("Pool", (pool,), {"ConnectionCls": connection})
+
+
 class _Session:
     """One session of `requests`, whose environment is read once and not before every call."""
 
@@ -164,7 +189,7 @@ class _Session:
 
     def create_session(self) -> requests.Session:
         session: requests.Session = super().create_session()  # type: ignore[misc]
-        sessions.prepare(session, self.api_url)
+        sessions.prepare(session, self.api_url, typed=True)
         return session
 
     def build_message_payload(self, message: Message, defaults: Any) -> Any:

@@ -62,7 +62,7 @@ class MailboxBackend(BaseEmailBackend):
         if self._session is not None:
             return False
         self._session = requests.Session()
-        sessions.prepare(self._session, self.provider.api_url)
+        sessions.prepare(self._session, self.provider.api_url, typed=False)
         return True
 
     def close(self) -> None:

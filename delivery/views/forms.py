@@ -1,4 +1,4 @@
-"""What the send page asks: for whom, and where a test goes."""
+"""What the steps of a campaign ask: for whom, what, when, and where a test goes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from django import forms
 
 from audience.addresses import InvalidAddress, normalise
 from audience.audiences import Audience
-from audience.models import Customer, Segment
-from campaigns.models import Campaign
+from audience.models import Customer, Segment, Workspace
+from campaigns.models import Campaign, Flow, Sender, Template
 
 
 class AudienceForm(forms.Form):
-    """Whom the campaign is meant for; segments of its workspace only."""
+    """What the campaign is called, and whom it is meant for; segments of its workspace only."""
 
+    name = forms.CharField(max_length=150, error_messages={"required": "Give the campaign a name."})
     audience = forms.ChoiceField(choices=Audience.choices)
     segment = forms.ModelChoiceField(Segment.objects.none(), required=False)
 
@@ -27,7 +28,57 @@ class AudienceForm(forms.Form):
         """The campaign's columns by name. A segment belongs to the choice of a segment only."""
         audience = Audience(self.cleaned_data["audience"])
         segment = self.cleaned_data["segment"] if audience == Audience.SEGMENT else None
-        return {"audience": audience, "segment": segment}
+        return {"name": self.cleaned_data["name"], "audience": audience, "segment": segment}
+
+
+def _column(name: str) -> Any:
+    """A field that asks what the campaign's column takes."""
+    column: Any = Campaign._meta.get_field(name)
+    return column.formfield(required=False, validators=column.validators)
+
+
+class ContentForm(forms.Form):
+    """What is sent and from whom, of the campaign's workspace only; nothing need be chosen to be saved."""
+
+    MAIL, FLOW = "mail", "flow"
+    TRACKING = ("tracked", "utm", "utm_source", "utm_medium", "utm_campaign")
+    GOAL = ("goal_event", "goal_days", "goal_value")
+
+    what = forms.ChoiceField(choices=[(MAIL, "One mail"), (FLOW, "A flow")], required=False)
+    template = forms.ModelChoiceField(Template.objects.none(), required=False)
+    flow = forms.ModelChoiceField(Flow.objects.none(), required=False)
+    senders = forms.ModelMultipleChoiceField(Sender.objects.none(), required=False)
+    tracked = forms.BooleanField(required=False)
+    utm = forms.BooleanField(required=False)
+    utm_source = forms.CharField(max_length=100, required=False)
+    utm_medium = forms.CharField(max_length=100, required=False)
+    utm_campaign = forms.CharField(max_length=100, required=False)
+    goal_event = _column("goal_event")
+    goal_days = _column("goal_days")
+    goal_value = _column("goal_value")
+
+    def __init__(self, campaign: Campaign, data: Any) -> None:
+        super().__init__(data)
+        workspace = campaign.workspace
+        self._campaign = campaign
+        self.fields["template"].queryset = Template.objects.of(workspace)  # type: ignore[attr-defined]
+        self.fields["flow"].queryset = Flow.objects.of(workspace)  # type: ignore[attr-defined]
+        self.fields["senders"].queryset = Sender.objects.of(workspace)  # type: ignore[attr-defined]
+
+    def clean_goal_days(self) -> int:
+        return self.cleaned_data["goal_days"] or self._campaign.goal_days
+
+    def chosen(self) -> tuple[list[int], dict[str, Any]]:
+        """The ids of the senders, and the campaign's columns by name. A template or a flow, never both."""
+        senders = [sender.pk for sender in self.cleaned_data["senders"]]
+        columns = {name: self.cleaned_data[name] for name in ("template", "flow", *self.TRACKING, *self.GOAL)}
+        columns["template" if self.is_flow() else "flow"] = None
+        return senders, columns
+
+    def is_flow(self) -> bool:
+        """Whether a flow is sent; an automation has nothing else."""
+        is_automation = self._campaign.kind == Campaign.Kind.AUTOMATION
+        return is_automation or self.cleaned_data["what"] == self.FLOW
 
 
 class ScheduleForm(forms.Form):
@@ -61,13 +112,41 @@ class TestForm(forms.Form):
         return _address(self.cleaned_data["address"])
 
     def clean_render_as(self) -> Customer | None:
-        if not self.cleaned_data["render_as"]:
-            return None
-        email = _address(self.cleaned_data["render_as"])
-        customer: Customer | None = Customer.objects.of(self._workspace).filter(email=email).first()
-        if customer is None:
-            raise forms.ValidationError(f"There is no customer {email}. Choose one from the list.")
-        return customer
+        return _customer(self._workspace, self.cleaned_data["render_as"])
+
+
+class TemplateTestForm(forms.Form):
+    """Where a test of a template goes, from which sender, and as whom it is rendered; empty: as somebody."""
+
+    address = forms.CharField(
+        max_length=300, error_messages={"required": "Enter the address that the test goes to."}
+    )
+    sender = forms.ModelChoiceField(
+        Sender.objects.none(),
+        error_messages={"required": "Choose a sender.", "invalid_choice": "That sender cannot be used now."},
+    )
+    preview_as = forms.CharField(max_length=300, required=False)
+
+    def __init__(self, workspace: Workspace, data: Any) -> None:
+        super().__init__(data)
+        self._workspace = workspace
+        self.fields["sender"].queryset = Sender.objects.of(workspace).usable()  # type: ignore[attr-defined]
+
+    def clean_address(self) -> str:
+        return _address(self.cleaned_data["address"])
+
+    def clean_preview_as(self) -> Customer | None:
+        return _customer(self._workspace, self.cleaned_data["preview_as"])
+
+
+def _customer(workspace: Workspace, address: str) -> Customer | None:
+    if not address:
+        return None
+    email = _address(address)
+    customer: Customer | None = Customer.objects.of(workspace).filter(email=email).first()
+    if customer is None:
+        raise forms.ValidationError(f"There is no customer {email}. Choose one from the list.")
+    return customer
 
 
 def _address(text: str) -> str:

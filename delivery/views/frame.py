@@ -2,46 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import wraps
-from typing import Any, Concatenate, ParamSpec
-
-from django.contrib import admin
-from django.contrib.admin.views.decorators import staff_member_required
-from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404, render
+from django.http import HttpRequest
+from django.shortcuts import get_object_or_404
 
 from audience import zones
+from audience.views.frame import show, staff_page
 from campaigns.models import Campaign
 
-P = ParamSpec("P")
-View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
-
-
-def staff_page(view: View[P]) -> View[P]:
-    """Ask for a staff log-in first. A panel of a page that is open reloads the page, which then asks."""
-    guarded = staff_member_required(view, login_url="admin:login")
-
-    @wraps(view)
-    def page(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-        if "HX-Request" in request.headers and not (request.user.is_active and request.user.is_staff):
-            return HttpResponse(status=403, headers={"HX-Refresh": "true"})
-        response: HttpResponseBase = guarded(request, *args, **kwargs)
-        return response
-
-    return page
+__all__ = ["find_campaign", "show", "staff_page"]
 
 
 def find_campaign(request: HttpRequest, pk: int) -> Campaign:
     """The campaign, if it is in a workspace that the user may see; else 404. The page goes by its clock."""
     campaigns = Campaign.objects.visible_to(request.user)
-    related = ("workspace", "segment__workspace", "template", "flow", "content")
+    related = ("workspace", "segment__workspace", "template", "flow", "content", "automation")
     campaign: Campaign = get_object_or_404(campaigns.select_related(*related), pk=pk)
     zones.show_in(campaign.workspace)
     return campaign
-
-
-def show(request: HttpRequest, template: str, context: Mapping[str, Any]) -> HttpResponse:
-    """A whole page, in the frame of the admin."""
-    return render(request, template, {**admin.site.each_context(request), **context})

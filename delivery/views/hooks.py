@@ -11,6 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
+from audience import throttle
 from campaigns.credentials import CredentialsUnreadable
 from delivery.inbound import hooks, inbox, receivers
 from delivery.inbound.receivers import Call, Refused
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 # No service sends more in one call.
 MAX_BYTES = 4 * 1024 * 1024
+# Addresses that are none; reports to those that are there are taken however many they are.
+GUESSES = "60/minute"
 
 
 @never_cache
@@ -45,6 +48,8 @@ def hook(request: HttpRequest, public_id: str, secret: str) -> HttpResponse:
 def _answer(request: HttpRequest, public_id: str, secret: str) -> None:
     found = hooks.find(public_id, secret)
     if found is None:
+        if not throttle.may_here(GUESSES, "hook", request.META.get("REMOTE_ADDR", "")):
+            raise Refused(429, "Too many wrong addresses came from here. Try again in a minute.")
         raise Refused(404, "There is no such address.")
     if request.method == "POST":
         _take(found, request)

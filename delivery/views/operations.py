@@ -7,17 +7,18 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from django.contrib import messages as notices
 from django.core.exceptions import PermissionDenied
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
-from delivery import health, heartbeats, limits, operations
+from delivery import health, heartbeats, installation, limits, operations
 from delivery.heartbeats import Sign
 from delivery.models import SendLog
 from delivery.operations import Failure, Rows, SenderLine
@@ -44,6 +45,17 @@ def panel(request: HttpRequest) -> HttpResponse:
     return render(request, "delivery/operations_panel.html", _context(request))
 
 
+@staff_page
+@require_POST
+def confirm(request: HttpRequest) -> HttpResponse:
+    """Let this database be sent from: somebody has looked that it is no old copy."""
+    if not request.user.is_superuser:
+        raise PermissionDenied
+    installation.confirm()
+    notices.success(request, "Confirmed. The workers go on within a minute.")
+    return redirect("delivery:operations")
+
+
 def _context(request: HttpRequest) -> dict[str, Any]:
     if not request.user.is_superuser:
         raise PermissionDenied
@@ -55,7 +67,15 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "seconds": SECONDS,
         "at": timezone.now(),
         "version": settings.VERSION,
-        "states": [_sending(), _scheduler(signs), _workers(signs), _database(), _redis(redis), _reports()],
+        "unconfirmed": installation.waits(signs),
+        "states": [
+            _sending(signs),
+            _scheduler(signs),
+            _workers(signs),
+            _database(),
+            _redis(redis),
+            _reports(),
+        ],
         "processes": [{"sign": sign, "age": in_words(sign.age)} for sign in signs],
         "due": sum((line.due for line in lines), Rows()),
         "senders": [_sender(line, uses) for line, uses in _with_limits(lines, redis)],
@@ -104,7 +124,9 @@ def _state(label: str, tone: str, words: str) -> dict[str, str]:
     return {"label": label, "tone": tone, "words": words}
 
 
-def _sending() -> dict[str, str]:
+def _sending(signs: list[Sign]) -> dict[str, str]:
+    if settings.ENABLE_EMAIL_SCHEDULER and installation.waits(signs):
+        return _state("Sending", "bad", installation.WAITS)
     if settings.ENABLE_EMAIL_SCHEDULER:
         return _state("Sending", "good", "on")
     return _state("Sending", "warn", "switched off")

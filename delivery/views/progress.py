@@ -19,7 +19,7 @@ from django.views.decorators.http import require_safe
 from campaigns import schedule
 from campaigns.models import Campaign
 from delivery import breaker, progress
-from delivery.models import Progress, SendLog
+from delivery.models import Progress
 from delivery.pace import Estimate, expected_end
 from delivery.views.frame import find_campaign, staff_page
 
@@ -28,7 +28,6 @@ SECONDS = 2
 SECONDS_BEFORE_START = 30
 # The share of the latest measurement in the pace that is shown; the rest is what was shown before.
 SMOOTHING = 0.4
-Status = SendLog.Status
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def panel_context(campaign: Campaign, query: QueryDict, *, compact: bool = False
         "progress": sums,
         "status": "scheduled" if scheduled else campaign.status,
         "start": schedule.start_on_clock(campaign) if scheduled else None,
-        "percent": _percent(sums, campaign),
+        "percent": percent(sums, campaign),
         "numbers": _numbers(campaign, sums),
         "pace": pace,
         "time_left": time_left(sums.remaining, pace.per_second) if sums.filled_at else "",
@@ -110,36 +109,33 @@ def time_left(remaining: int, per_second: float) -> str:
     return f"about {math.ceil(minutes / 60)} hours left"
 
 
-def _percent(sums: Progress, campaign: Campaign) -> int:
-    """Whole per cent, 100 only when all is done."""
+def percent(sums: Progress, campaign: Campaign) -> int:
+    """Whole per cent, 100 only when all is done: of a flow, whose next mails nobody knows, at its end."""
     if not sums.matched:
         return 100 if campaign.finished_at else 0
+    if campaign.flow_id and not campaign.finished_at:
+        return min(sums.done * 100 // sums.matched, 99)
     return sums.done * 100 // sums.matched
 
 
 def _numbers(campaign: Campaign, sums: Progress) -> list[dict[str, Any]]:
-    """Each number with the ledger rows behind it; the unknown ones where they can be settled."""
-    rows = reverse("admin:delivery_sendlog_changelist")
+    """Each number with the people behind it, to be exported; the unknown ones where they can be settled."""
+    people = reverse("analytics:people", args=[campaign.pk])
     unknown = reverse("delivery:unknown", args=[campaign.pk])
-    shown: list[tuple[str, int, tuple[str, ...]]] = [
-        ("Sent", sums.sent, (Status.SENT,)),
-        ("Failed", sums.failed, (Status.FAILED,)),
-        ("Not sent", sums.suppressed, (Status.SUPPRESSED,)),
-        ("Unknown", sums.unknown, (Status.UNKNOWN,)),
-        ("Cancelled", sums.cancelled, (Status.CANCELLED,)),
-        ("Remaining", sums.remaining, SendLog.OPEN),
+    shown = [
+        ("Sent", sums.sent, "sent"),
+        ("Failed", sums.failed, "failed"),
+        ("Not sent", sums.suppressed, "suppressed"),
+        ("Unknown", sums.unknown, "unknown"),
+        ("Cancelled", sums.cancelled, "cancelled"),
+        ("Remaining", sums.remaining, "waiting"),
     ]
     return [
         {
             "label": label,
             "value": value,
-            "url": unknown if label == "Unknown" else f"{rows}?{_filter(campaign, statuses)}",
+            "url": unknown if label == "Unknown" else f"{people}?{urlencode({'number': number})}",
         }
-        for label, value, statuses in shown
+        for label, value, number in shown
         if value or label in ("Sent", "Failed", "Remaining")
     ]
-
-
-def _filter(campaign: Campaign, statuses: tuple[str, ...]) -> str:
-    lookup = "status__exact" if len(statuses) == 1 else "status__in"
-    return urlencode({"campaign__id__exact": str(campaign.pk), lookup: ",".join(statuses)})

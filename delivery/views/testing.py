@@ -1,7 +1,10 @@
-"""Test mode of the send page: one mail to one address, at once."""
+"""Test mode of the review and of the editor: one mail to one address, at once."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
+from django import forms
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -9,9 +12,10 @@ from django.views.decorators.http import require_POST, require_safe
 
 from audience import access
 from audience.models import Customer
-from campaigns.models import Campaign
+from campaigns.views.forms import SourcesForm
+from campaigns.views.frame import find_own_template
 from delivery import test_send
-from delivery.views.forms import AudienceForm, TestForm
+from delivery.views.forms import TemplateTestForm, TestForm
 from delivery.views.frame import find_campaign, staff_page
 
 SUGGESTIONS = 8
@@ -26,10 +30,26 @@ def test(request: HttpRequest, pk: int) -> HttpResponse:
         raise PermissionDenied("An analyst may read, not send.")
     form = TestForm(campaign, request.POST)
     if not form.is_valid():
-        problem = " ".join(str(error) for errors in form.errors.values() for error in errors)
-        return _report(request, test_send.Outcome(problem))
-    customer = form.cleaned_data["render_as"] or _somebody(request, campaign)
+        return _report(request, test_send.Outcome(_said(form)))
+    somebody = test_send.somebody(campaign.workspace, campaign.audience, campaign.segment)
+    customer = form.cleaned_data["render_as"] or somebody
     return _report(request, test_send.send(campaign, form.cleaned_data["address"], customer))
+
+
+@staff_page
+@require_POST
+def template_test(request: HttpRequest, pk: int) -> HttpResponse:
+    """Send a test of a template as it stands in the editor, saved or not."""
+    template = find_own_template(request, pk)
+    form = TemplateTestForm(template.workspace, request.POST)
+    sources = SourcesForm(request.POST)
+    if not (form.is_valid() and sources.is_valid()):
+        return _report(request, test_send.Outcome(_said(form) or _said(sources)))
+    for column, value in asdict(sources.sources()).items():
+        setattr(template, column, value)
+    data = form.cleaned_data
+    outcome = test_send.send_template(template, data["sender"], data["address"], data["preview_as"])
+    return _report(request, outcome)
 
 
 @staff_page
@@ -42,13 +62,8 @@ def customers(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "delivery/customer_options.html", {"customers": found[:SUGGESTIONS]})
 
 
-def _somebody(request: HttpRequest, campaign: Campaign) -> Customer | None:
-    """Somebody of the audience that is chosen on the page; it need not be saved."""
-    form = AudienceForm(campaign, request.POST)
-    chosen = form.chosen() if form.is_valid() else {}
-    return test_send.somebody(
-        campaign.workspace, chosen.get("audience", campaign.audience), chosen.get("segment", campaign.segment)
-    )
+def _said(form: forms.Form) -> str:
+    return " ".join(str(error) for errors in form.errors.values() for error in errors)
 
 
 def _report(request: HttpRequest, outcome: test_send.Outcome) -> HttpResponse:

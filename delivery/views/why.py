@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
-from audience import zones
+from audience import access, zones
 from audience.models import Customer
 from delivery import why
 from delivery.models import SendLog
@@ -51,6 +51,8 @@ def customer(request: HttpRequest, pk: int) -> HttpResponse:
         "title": "Mails to this person",
         "subtitle": found.email,
         "customer": found,
+        "may_export": access.may_send(request.user, found.workspace_id),
+        "may_erase": access.owns(request.user, found.workspace_id),
         "rows": [(row, why.sentence(row)) for row in newest[:SHOWN_MAILS]],
         "shown": SHOWN_MAILS,
         "more": len(newest) > SHOWN_MAILS,

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
+from campaigns import egress
 from campaigns.models import Sender
 from delivery.errors.smtp import Phase, Problem, Reply
 from delivery.transports.smtp import patience
@@ -33,6 +34,14 @@ class Server:
     username: str = ""
     password: str = field(default="", repr=False)
     ehlo_name: str = "localhost"
+    # Ours, and not one that somebody has typed.
+    is_own: bool = False
+
+    def connect(self) -> socket.socket:
+        """Raises egress.Refused for a server that leads inside, and what the system raises."""
+        if self.is_own:
+            return socket.create_connection((self.host, self.port), patience.CONNECT_SECONDS)
+        return egress.connect(self.host, self.port, patience.CONNECT_SECONDS)
 
 
 class Opening:
@@ -89,8 +98,7 @@ class Opening:
 
     def _open(self) -> None:
         server = self._server
-        sock = socket.create_connection((server.host, server.port), patience.CONNECT_SECONDS)
-        self._smtp.sock = sock
+        self._smtp.sock = sock = server.connect()
         sock.settimeout(patience.REPLY_SECONDS)
         # A message's last, short segment must not wait for the acknowledgement of the others.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

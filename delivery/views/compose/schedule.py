@@ -1,4 +1,4 @@
-"""The schedule on the send page: when a draft starts, saved by itself, so that a suggestion is one click."""
+"""Step 3: when it goes out. A suggested start is saved by one click, which answers with the card."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from django.views.decorators.http import require_POST
 from audience import access
 from campaigns import drafts, schedule
 from campaigns.models import Campaign
+from delivery.views.compose.steps import SAVED, Step, view_of
 from delivery.views.forms import ScheduleForm
 from delivery.views.frame import find_campaign, staff_page
-
-# The audience's part of the page listens for it and looks again: what its button says depends on the start.
-SAVED = "schedule-saved"
 
 
 @staff_page
@@ -28,7 +26,7 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
         raise PermissionDenied("Only an owner, a manager or an editor may change the start.")
     outcome = _save(campaign, ScheduleForm(request.POST))
     context = schedule_context(request, campaign) | outcome
-    response = render(request, "delivery/send_schedule.html", context)
+    response = render(request, "delivery/compose/schedule_card.html", context)
     if "saved" in outcome:
         response.headers["HX-Trigger"] = SAVED
     return response
@@ -39,19 +37,27 @@ def _save(campaign: Campaign, form: ScheduleForm) -> dict[str, Any]:
     if not form.is_valid():
         return {"errors": form.errors, "entered": form.data}
     try:
-        drafts.change(campaign, **form.cleaned_data)
+        _store(campaign, form)
     except drafts.NotADraft as error:
         return {"errors": {"start_date": [f"Nothing was saved. {error}"]}}
     return {"saved": True}
 
 
+def _store(campaign: Campaign, form: ScheduleForm) -> None:
+    drafts.change(campaign, **form.cleaned_data)
+
+
+def _form(campaign: Campaign, data: Any) -> ScheduleForm:
+    stored = {name: getattr(campaign, name) for name in ("start_date", "start_time", "clock")}
+    return ScheduleForm(stored if data is None else data)
+
+
 def schedule_context(request: HttpRequest, campaign: Campaign) -> dict[str, Any]:
-    """The start as it is stored; who may not change it reads it."""
+    """The start as it is stored."""
     zone = campaign.workspace.time_zone
     return {
         "campaign": campaign,
         "starts": schedule.start_on_clock(campaign),
-        "may_schedule": access.may_edit(request.user, campaign.workspace_id),
         "entered": {
             "start_date": campaign.start_date.isoformat() if campaign.start_date else "",
             "start_time": campaign.start_time.strftime("%H:%M") if campaign.start_time else "",
@@ -63,3 +69,6 @@ def schedule_context(request: HttpRequest, campaign: Campaign) -> dict[str, Any]
             (Campaign.Clock.BEST, "Each customer's own best hour, within a day of the start"),
         ],
     }
+
+
+step = view_of(Step("schedule", _form, _store, schedule_context))

@@ -1,0 +1,1 @@
+"""What becomes of a campaign by HTTP: funnel, test, progress, recipients, events."""
