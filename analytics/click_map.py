@@ -11,7 +11,7 @@ from lxml.html import HtmlElement
 from analytics.totals import LinkTotals
 from audience.models import Workspace
 from campaigns import content
-from campaigns.models import Campaign, Content
+from campaigns.models import Campaign, Content, FlowMail
 
 # Stands for the counting links while the mail is shown here; nothing leads to it.
 BASE = "https://counted.invalid"
@@ -34,14 +34,23 @@ class Link:
     text: str
 
 
+def content_of(campaign: Campaign, step: int | None) -> Content | None:
+    """What a campaign's mail says; of a flow that of one step, as the newest version has it."""
+    if campaign.flow_id is None:
+        return campaign.content
+    mails = FlowMail.objects.filter(version__flow=campaign.flow_id, step=step or 0)
+    newest = mails.select_related("content").order_by("-version__number").first()
+    return newest.content if newest else None
+
+
 def links(frozen: Content) -> list[Link]:
     """The links of a frozen mail, from 1."""
     return [Link(number, link["url"], link["text"]) for number, link in enumerate(frozen.links, 1)]
 
 
-def shown(campaign: Campaign, clicks: Mapping[int, LinkTotals], clicked: int) -> str:
+def shown(campaign: Campaign, clicks: Mapping[int, LinkTotals], clicked: int, step: int | None = None) -> str:
     """The mail as a page of its own, for a frame without scripts; `clicked` is who clicked anything."""
-    frozen = campaign.content
+    frozen = content_of(campaign, step)
     if frozen is None:
         return ""
     sources = content.Compiled("", frozen.tracked_html or frozen.html, "")

@@ -15,11 +15,11 @@ from django.db import connection, models
 from django.db.models import Max
 from django.utils import timezone
 
-from audience.models import ConsentRecord
+from audience.models import ConsentRecord, CustomerEvent
 from delivery import sql
 from delivery.models import Event, SendLog
 
-WATCHED: tuple[type[models.Model], ...] = (Event, SendLog, ConsentRecord)
+WATCHED: tuple[type[models.Model], ...] = (Event, SendLog, ConsentRecord, CustomerEvent)
 # Seconds that writers get to come to their end, and how often they are asked for.
 PATIENCE, PAUSE = 3.0, 0.02
 # What a statement that had begun, but not yet locked its table, may differ from our clock.

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from django.db import connection
 from django.db.models.functions import Now
 
-from analytics import state
+from analytics import goals, state
 from analytics.dialect import codes, hour
 from analytics.horizon import Horizon
 from analytics.models import BLOCK, WAITING, LedgerCount, LedgerHour, LedgerSum
@@ -61,6 +61,7 @@ def count_blocks(blocks: Iterable[int]) -> None:
             for table, statement in (("ledgersum", _sums()), ("ledgerhour", _hours())):
                 cursor.execute(f"DELETE FROM analytics_{table} WHERE block = %s", [block])  # noqa: S608
                 cursor.execute(statement, [block, block * BLOCK, (block + 1) * BLOCK])
+            goals.recount_range(block * BLOCK, (block + 1) * BLOCK)
 
 
 def _count_again(campaign_id: int, version: str) -> None:

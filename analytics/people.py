@@ -12,7 +12,7 @@ from django.db.models.expressions import RawSQL
 
 from analytics import totals
 from analytics.dialect import codes
-from analytics.models import BLOCK, WAITING, Reaction
+from analytics.models import BLOCK, THOUSANDTHS, WAITING, Goal, Reaction
 from analytics.totals import Scope
 from delivery.models import Event, SendLog
 
@@ -38,7 +38,8 @@ REACTIONS = {
     "complained": "Complained",
     "unsubscribed": "Unsubscribed",
 }
-NUMBERS = LEDGER | REACTIONS
+GOALS = {"goal_clicked": "Goal after a click", "goal_sent": "Goal after the mail"}
+NUMBERS = LEDGER | REACTIONS | GOALS
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,8 @@ def behind(question: Question, after: int = 0, size: int = PAGE) -> list[Line]:
     """The next people after a ledger row, at most `size`; reads by index, however many there are."""
     if question.number in REACTIONS:
         return [_reacted(found, question) for found in _reactions(question, after)[:size]]
+    if question.number in GOALS:
+        return [_reached(found) for found in _goals(question, after)[:size]]
     return list(_ledger_lines(question, after, size))
 
 
@@ -109,6 +112,23 @@ def _reactions(question: Question, after: int) -> QuerySet[Reaction]:
 def _reacted(found: Reaction, question: Question) -> Line:
     at, times = (found.people_at, found.people_events) if question.people else (found.at, found.events)
     return Line(found.sendlog_id, found.sendlog.email, found.customer_id, at, found.code, times)
+
+
+# --- Of the goals --------------------------------------------------------------------------------------
+
+
+def _goals(question: Question, after: int) -> QuerySet[Goal]:
+    rows = Goal.objects.filter(
+        campaign=question.campaign, clicked=question.number == "goal_clicked", sendlog_id__gt=after
+    )
+    if question.step is not None:
+        rows = rows.filter(step=question.step)
+    return rows.select_related("sendlog").order_by("sendlog_id")
+
+
+def _reached(found: Goal) -> Line:
+    value = f"{found.value / THOUSANDTHS:,.2f}" if found.value else ""
+    return Line(found.sendlog_id, found.sendlog.email, found.customer_id, found.at, value, found.events)
 
 
 # --- Of the ledger -------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from django.db import connection
 
-from analytics import state
+from analytics import goals, state
 from analytics.dialect import bounce_code, by_person, counts, earlier, hour
 from analytics.horizon import Horizon
 from analytics.models import Reaction, ReactionHour, ReactionSum, RollUp
@@ -53,6 +53,7 @@ def recount(sendlog_ids: Sequence[int]) -> None:
     with connection.cursor() as cursor:
         for statement in (_sums(-1), _hours(-1), _reactions(), _sums(1), _hours(1)):
             cursor.execute(statement, [mails])
+    goals.recount_mails(sendlog_ids)
 
 
 def begin_anew() -> None:

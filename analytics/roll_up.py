@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from analytics import audience_sums, horizon, ledger_sums, reactions, state
+from analytics import audience_sums, goals, horizon, ledger_sums, reactions, state
 from delivery import sql
 
 # Where nobody rings every minute, a page that is opened counts what is older.
@@ -18,6 +18,7 @@ def run() -> None:
     seen = horizon.look()
     ledger_sums.count(seen)
     reactions.count(seen)
+    goals.count(seen)
     audience_sums.count(seen)
     with state.held() as counted:
         counted.at = timezone.now()
@@ -31,9 +32,9 @@ def rebuild() -> None:
     show what is counted so far.
     """
     with state.held() as counted:
-        for part in (ledger_sums, reactions, audience_sums):
+        for part in (ledger_sums, reactions, goals, audience_sums):
             part.begin_anew()
-        counted.event_id = counted.sendlog_id = counted.consent_id = 0
+        counted.event_id = counted.sendlog_id = counted.consent_id = counted.customer_event_id = 0
         counted.rejudged_until = None
         counted.save()
     run()

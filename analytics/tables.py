@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analytics.totals import Totals
-
-# What a spreadsheet would take for a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from audience import spreadsheets
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,11 @@ class Table:
         for row in self.rows:
             line: list[Any] = []
             for column, cell in zip(self.columns, row, strict=True):
-                line += [plain(cell.value), cell.rate] if column.rated else [plain(cell.value)]
+                line += (
+                    [spreadsheets.cell(cell.value), cell.rate]
+                    if column.rated
+                    else [spreadsheets.cell(cell.value)]
+                )
             yield line
 
     @property
@@ -98,6 +100,8 @@ METRICS = {
     "clicked": ("Clicked", "delivered"),
     "unsubscribed": ("Unsubscribed", "delivered"),
     "complained": ("Complained", "delivered"),
+    "goal_clicked": ("Goal after a click", "clicked"),
+    "goal_sent": ("Goal after the mail", "delivered"),
 }
 
 
@@ -118,10 +122,3 @@ def metric_columns(numbers: Iterable[str]) -> list[Column]:
 
 def metric_cells(totals: Totals, numbers: Iterable[str], url_of: Callable[[str], str]) -> list[Cell]:
     return [metric(totals, number, url_of(number)) for number in numbers]
-
-
-def plain(value: Any) -> Any:
-    """A value as a spreadsheet may have it: text that it would run as a formula gets a quote before it."""
-    if isinstance(value, str) and value.startswith(FORMULA):
-        return f"'{value}"
-    return "" if value is None else value

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db.models import Min, QuerySet, Sum
 
-from analytics.models import LedgerHour, LedgerSum, ReactionHour, ReactionSum
+from analytics.models import GoalSum, LedgerHour, LedgerSum, ReactionHour, ReactionSum
 from delivery.models import Event
 
 Type = Event.Type
@@ -51,6 +51,13 @@ class Totals:
     # However often by the same person.
     opens: int = 0
     clicks: int = 0
+    # The campaign's goal (analytics.models.Goal): mails, events and the sum of a property, in thousandths.
+    goal_clicked: int = 0
+    goal_clicked_events: int = 0
+    goal_clicked_value: int = 0
+    goal_sent: int = 0
+    goal_sent_events: int = 0
+    goal_sent_value: int = 0
 
     @property
     def audience(self) -> int:
@@ -118,7 +125,19 @@ def by(column: str, scope: Scope) -> dict[Any, Totals]:
         setattr(totals, type_, mails)
         if type_ in (Type.OPENED, Type.CLICKED):
             setattr(totals, "opens" if type_ == Type.OPENED else "clicks", events)
+    if column in ("campaign", "step"):
+        _add_goals(column, scope, found)
     return found
+
+
+def _add_goals(column: str, scope: Scope, found: dict[Any, Totals]) -> None:
+    sums = scope.of(GoalSum.objects.all()).values_list(column, "clicked")
+    for key, clicked, *counted in sums.annotate(m=Sum("mails"), e=Sum("events"), v=Sum("value")).order_by(
+        column
+    ):
+        name = "goal_clicked" if clicked else "goal_sent"
+        for suffix, number in zip(("", "_events", "_value"), counted, strict=True):
+            setattr(found.setdefault(key, Totals()), name + suffix, number)
 
 
 def steps(campaign_id: int) -> list[int]:

@@ -1,5 +1,6 @@
 """What is counted and learnt from mails and what came back about them; all of it can be made again."""
 
+from analytics.models.goals import THOUSANDTHS, Goal, GoalSum
 from analytics.models.send_time import SendProfile, SendTime
 from analytics.models.sums import (
     BLOCK,
@@ -17,9 +18,12 @@ from analytics.models.sums import (
 
 __all__ = [
     "BLOCK",
+    "THOUSANDTHS",
     "WAITING",
     "AudienceCount",
     "AudienceDay",
+    "Goal",
+    "GoalSum",
     "LedgerCount",
     "LedgerHour",
     "LedgerSum",

@@ -23,7 +23,7 @@ BLOCK = 16_384
 WAITING = "waiting"
 
 
-def _upstream(model: type[M]) -> models.ForeignKey[M | Combinable, M]:
+def upstream(model: type[M]) -> models.ForeignKey[M | Combinable, M]:
     """A key that costs no look-up when a million rows are written; as in the ledger (decision 0003)."""
     return models.ForeignKey(model, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False)
 
@@ -31,10 +31,11 @@ def _upstream(model: type[M]) -> models.ForeignKey[M | Combinable, M]:
 class RollUp(models.Model):
     """How far everything is counted; one row, which whoever counts holds locked."""
 
-    # Every event, ledger row and consent up to these ids is counted, whatever commits later.
+    # Every event, ledger row, consent and customer event up to these ids is counted, whatever commits later.
     event_id = models.BigIntegerField(default=0)
     sendlog_id = models.BigIntegerField(default=0)
     consent_id = models.BigIntegerField(default=0)
+    customer_event_id = models.BigIntegerField(default=0)
     # Verdicts that were changed before this moment are counted.
     rejudged_until = models.DateTimeField(null=True)
     # When the last round ended.
@@ -68,7 +69,7 @@ class LedgerSum(models.Model):
     )
     # Ledger rows with ids from block * BLOCK on.
     block = models.IntegerField()
-    campaign = _upstream(Campaign)
+    campaign = upstream(Campaign)
     step = models.SmallIntegerField()
     # 0 and empty of rows that wait: both may still change.
     sender_id = models.BigIntegerField()
@@ -91,7 +92,7 @@ class LedgerHour(models.Model):
 
     pk = models.CompositePrimaryKey("block", "campaign_id", "step", "hour")
     block = models.IntegerField()
-    campaign = _upstream(Campaign)
+    campaign = upstream(Campaign)
     step = models.SmallIntegerField()
     # Hours since 1970, UTC.
     hour = models.IntegerField()
@@ -119,8 +120,8 @@ class Reaction(models.Model):
     # 0: of the whole mail. A click is counted there and for its link.
     link = models.PositiveSmallIntegerField()
     # As in the ledger row.
-    workspace = _upstream(Workspace)
-    campaign = _upstream(Campaign)
+    workspace = upstream(Workspace)
+    campaign = upstream(Campaign)
     step = models.SmallIntegerField()
     sender_id = models.BigIntegerField()
     mailbox_provider = models.CharField(max_length=9, choices=MailboxProvider)
@@ -163,7 +164,7 @@ class ReactionSum(models.Model):
     pk = models.CompositePrimaryKey(
         "campaign_id", "step", "type", "link", "people", "sender_id", "mailbox_provider", "code"
     )
-    campaign = _upstream(Campaign)
+    campaign = upstream(Campaign)
     step = models.SmallIntegerField()
     type = models.CharField(max_length=12, choices=Event.Type)
     link = models.PositiveSmallIntegerField()
@@ -183,7 +184,7 @@ class ReactionHour(models.Model):
     """How many mails were first reacted to in which hour. Moves with Reaction."""
 
     pk = models.CompositePrimaryKey("campaign_id", "step", "type", "people", "hour")
-    campaign = _upstream(Campaign)
+    campaign = upstream(Campaign)
     step = models.SmallIntegerField()
     type = models.CharField(max_length=12, choices=Event.Type)
     people = models.BooleanField()
@@ -198,7 +199,7 @@ class AudienceDay(models.Model):
     """How many opted in to e-mail, and out of it, on one day (UTC)."""
 
     pk = models.CompositePrimaryKey("workspace_id", "day")
-    workspace = _upstream(Workspace)
+    workspace = upstream(Workspace)
     day = models.DateField()
     opted_in = models.IntegerField()
     opted_out = models.IntegerField()

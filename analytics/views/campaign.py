@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,8 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from analytics import click_map, failures, people, timeline, totals
+from analytics.models import THOUSANDTHS
+from analytics.people import GOALS
 from analytics.tables import (
     METRICS,
     Cell,
@@ -28,6 +30,7 @@ from analytics.timeline import Bucket
 from analytics.totals import LinkTotals, Totals
 from analytics.views.frame import Asked, campaign_tabs, fresh, report
 from audience.mailbox_providers import MailboxProvider
+from campaigns.flows import runs
 from campaigns.models import Campaign, Sender
 from delivery.views.frame import find_campaign, staff_page
 
@@ -59,6 +62,7 @@ def summary(request: HttpRequest, pk: int) -> HttpResponseBase:
     buckets = timeline.buckets(totals.hours(asked.scope(pk)))
     context |= {
         "totals": found,
+        "goal": _goal(campaign, found, url_of),
         "tiles": [
             {"label": METRICS[number][0], "cell": metric(found, number, url_of(number))} for number in TILES
         ],
@@ -74,6 +78,7 @@ def summary(request: HttpRequest, pk: int) -> HttpResponseBase:
         _hours(buckets),
         _providers(asked, pk, FEW),
         _links(campaign, asked, found, totals.links(asked.scope(pk)))[0],
+        _steps(campaign, asked),
     ]
     context["top_links"] = tables[2].rows[:LINKS_ON_SUMMARY]
     return report(request, "analytics/campaign.html", context, tables, {"hours": _hours_chart(buckets)})
@@ -99,7 +104,7 @@ def links(request: HttpRequest, pk: int) -> HttpResponseBase:
     table, chart = _links(campaign, asked, totals.of(asked.scope(pk)), clicks)
     context |= {
         "mail_url": asked.url("mail", pk),
-        "has_mail": campaign.content is not None,
+        "has_mail": click_map.content_of(campaign, asked.step) is not None,
         "most": max((found.mails for found in clicks.values()), default=1),
     }
     return report(request, "analytics/links.html", context, [table], {"links": chart})
@@ -111,7 +116,8 @@ def mail(request: HttpRequest, pk: int) -> HttpResponse:
     """The mail with its clicks, for the frame."""
     campaign, asked = find_campaign(request, pk), Asked(request)
     scope = asked.scope(pk)
-    response = HttpResponse(click_map.shown(campaign, totals.links(scope), totals.of(scope).clicked))
+    clicked = totals.of(scope).clicked
+    response = HttpResponse(click_map.shown(campaign, totals.links(scope), clicked, asked.step))
     response["Content-Security-Policy"] = SANDBOX
     return response
 
@@ -132,9 +138,12 @@ def _begin(request: HttpRequest, pk: int, tab: str) -> tuple[Campaign, Asked, di
     """The campaign, if the user may see it, what is asked for, and what every page of it shows."""
     campaign, asked = find_campaign(request, pk), Asked(request)
     fresh()
-    steps = totals.steps(pk)
+    steps, names = totals.steps(pk), step_names(campaign)
     every = [{"label": "All steps", "url": asked.here(step=None), "is_on": asked.step is None}]
-    each = [{"label": f"Step {n}", "url": asked.here(step=n), "is_on": n == asked.step} for n in steps]
+    each = [
+        {"label": names.get(n, f"Step {n}"), "url": asked.here(step=n), "is_on": n == asked.step}
+        for n in steps
+    ]
     context = {
         "title": campaign.name,
         "campaign": campaign,
@@ -171,6 +180,51 @@ def _funnel(found: Totals, asked: Asked, pk: int) -> list[dict[str, Any]]:
         # Opened and clicked are both told of those delivered.
         before = before if number == "opened" else value
     return lines
+
+
+def _goal(campaign: Campaign, found: Totals, url_of: Callable[[str], str]) -> dict[str, Any] | None:
+    """Who did what the campaign is for."""
+    if not campaign.goal_event:
+        return None
+    lines = [
+        {
+            "label": METRICS[number][0],
+            "of": METRICS[number][1],
+            "cell": metric(found, number, url_of(number)),
+            "events": getattr(found, f"{number}_events"),
+            "value": goal_value(found, number),
+        }
+        for number in GOALS
+    ]
+    return {"lines": lines}
+
+
+def goal_value(found: Totals, number: str) -> float:
+    """The sum of the property that the goal names."""
+    return float(getattr(found, f"{number}_value") / THOUSANDTHS)
+
+
+def step_names(campaign: Campaign) -> dict[int, str]:
+    """What the steps of a campaign's flow are called."""
+    if campaign.flow_id is None:
+        return {}
+    return {key: step.label for key, step in runs.known_steps(campaign.flow_id).items()}
+
+
+def _steps(campaign: Campaign, asked: Asked) -> Table:
+    """The mails of a flow, step by step in the order of their keys."""
+    numbers = (*PLACES, *GOALS) if campaign.goal_event else PLACES
+    names = step_names(campaign)
+    rows = []
+    for step, sums in totals.by("step", asked.scope(campaign.pk)).items():
+        url_of = partial(asked.people_url, campaign.pk, step=step)
+        rows.append([Cell(names.get(step, f"Step {step}")), *metric_cells(sums, numbers, url_of)])
+        if campaign.goal_value:
+            rows[-1] += [Cell(goal_value(sums, number)) for number in GOALS]
+    columns = [Column("Step", "text"), *metric_columns(numbers)]
+    if campaign.goal_value:
+        columns += [Column(f"{METRICS[number][0]}: {campaign.goal_value}", "sum") for number in GOALS]
+    return Table("steps", "Step by step", columns, rows)
 
 
 def _hours(buckets: Sequence[Bucket]) -> Table:
@@ -261,7 +315,8 @@ def _links(
     campaign: Campaign, asked: Asked, found: Totals, clicks: dict[int, LinkTotals]
 ) -> tuple[Table, Chart]:
     """Each link of the mail, the most clicked first; those that the mail does not name by their number."""
-    named = click_map.links(campaign.content) if campaign.content else []
+    content = click_map.content_of(campaign, asked.step)
+    named = click_map.links(content) if content else []
     words = {link.number: (link.text or link.url, link.url) for link in named}
     numbers = sorted(words.keys() | clicks.keys(), key=lambda n: (-_mails(clicks, n), n))
     rows = [

@@ -11,8 +11,8 @@ from django.views.decorators.http import require_safe
 
 from analytics import click_map, people
 from analytics.people import NUMBERS, PAGE, Line, Question
-from analytics.tables import plain
-from analytics.views.frame import Asked, campaign_tabs, csv_file, report, whole
+from analytics.views.frame import Asked, campaign_tabs, csv_file, fresh, report, whole
+from audience import audit, spreadsheets
 from audience.mailbox_providers import MailboxProvider
 from campaigns.models import Campaign, Sender
 from delivery.models import SendLog
@@ -27,7 +27,9 @@ def behind(request: HttpRequest, pk: int) -> HttpResponseBase:
     question = asked.question(pk)
     if question.number not in NUMBERS:
         raise Http404("No report has such a number.")
+    fresh()
     if request.GET.get("csv"):
+        audit.record("exported", campaign, workspace=campaign.workspace_id, after={"list": question.number})
         return csv_file(f"{campaign.name} {question.number}", _lines(question))
     after = whole(request.GET.get("after")) or 0
     lines = people.behind(question, after, PAGE + 1)
@@ -62,7 +64,8 @@ def _filters(question: Question, campaign: Campaign) -> list[str]:
         names = Sender.objects.of(campaign.workspace).filter(pk=question.sender_id)
         found += names.values_list("name", flat=True)
     if question.link:
-        links = click_map.links(campaign.content) if campaign.content else []
+        content = click_map.content_of(campaign, question.step)
+        links = click_map.links(content) if content else []
         texts = [link.text or link.url for link in links if link.number == question.link]
         found.append(f"Link {question.link}{''.join(f': {text}' for text in texts)}")
     if question.reason:
@@ -81,4 +84,10 @@ def _lines(question: Question) -> Any:
 
 def _line(line: Line) -> list[Any]:
     at = timezone.localtime(line.at).isoformat(timespec="seconds") if line.at else ""
-    return [plain(line.email), line.customer_id, at, line.times or "", plain(line.note)]
+    return [
+        spreadsheets.cell(line.email),
+        line.customer_id,
+        at,
+        line.times or "",
+        spreadsheets.cell(line.note),
+    ]

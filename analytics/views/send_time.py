@@ -1,4 +1,4 @@
-"""The panel on the send page that suggests a start, with the reason and what it is worth."""
+"""The panel on the schedule that suggests a start, with the reason and what it is worth."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAMED_HOURS = (0, 6, 12, 18)
 @never_cache
 @require_safe
 def panel(request: HttpRequest, pk: int) -> HttpResponse:
-    """What to suggest for a draft; saving it is the send page's own door (delivery:send_schedule)."""
+    """What to suggest for a draft; saving it is the schedule's own door (delivery:send_schedule)."""
     campaign = find_campaign(request, pk)
     suggestion = suggest(campaign, timezone.now())
     is_draft = campaign.status == Campaign.Status.DRAFT

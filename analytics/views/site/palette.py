@@ -1,0 +1,70 @@
+"""What Ctrl+K finds beside the pages of the menu: campaigns, templates, segments, senders, people, acts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from unfold.dataclasses import SearchResult
+
+from audience import access
+from audience.models import Customer, Segment
+from campaigns.models import Campaign, Sender, Template
+
+EACH = 6
+PAGES = (
+    ("Home", "admin:index", "home"),
+    ("Campaigns", "site:campaigns", "send"),
+    ("Reports", "analytics:overview", "monitoring"),
+    ("Audience report", "analytics:audience", "group"),
+    ("Complaints", "analytics:complaints", "report"),
+    ("Mailbox", "delivery:mailbox", "inbox"),
+)
+ACTS = (
+    ("New campaign", "delivery:compose_new", "add"),
+    ("New template", "campaigns:template_new", "add"),
+    ("New segment", "admin:audience_segment_add", "add"),
+    ("Import customers", "admin:audience_customerimport_add", "upload_file"),
+)
+NAMED: tuple[tuple[Any, str, str, str], ...] = (
+    (Campaign, "Campaign", "site:campaign", "send"),
+    (Template, "Template", "campaigns:template", "draft"),
+    (Segment, "Segment", "admin:audience_segment_change", "filter_alt"),
+    (Sender, "Sender", "admin:campaigns_sender_change", "badge"),
+)
+
+
+def search(request: HttpRequest, words: str) -> list[SearchResult]:
+    """What the words name, of the user's own workspaces. Unfold calls it (UNFOLD["COMMAND"])."""
+    return [*_pages(request, words), *_named(request, words), *_people(request, words)]
+
+
+def _pages(request: HttpRequest, words: str) -> Iterator[SearchResult]:
+    pages_of = {
+        "Page": PAGES if access.may_view(request.user) else (),
+        "Act": ACTS if access.may_edit(request.user) else (),
+    }
+    for kind, pages in pages_of.items():
+        for title, view, icon in pages:
+            if words in title.lower():
+                yield SearchResult(title=title, description=kind, link=reverse(view), icon=icon)
+
+
+def _named(request: HttpRequest, words: str) -> Iterator[SearchResult]:
+    for model, kind, view, icon in NAMED:
+        found = model.objects.visible_to(request.user).filter(name__icontains=words).order_by("-pk")
+        for pk, name in found.values_list("pk", "name")[:EACH]:
+            yield SearchResult(title=name, description=kind, link=reverse(view, args=[pk]), icon=icon)
+
+
+def _people(request: HttpRequest, words: str) -> Iterator[SearchResult]:
+    """By the beginning of the address, which the index answers."""
+    if len(words) < 3:
+        return
+    seen = Customer.objects.visible_to(request.user)
+    found = seen.filter(email__gte=words, email__lt=f"{words}\uffff").order_by("email")
+    for pk, email in found.values_list("pk", "email")[:EACH]:
+        link = reverse("admin:audience_customer_change", args=[pk])
+        yield SearchResult(title=email, description="Customer", link=link, icon="person")
