@@ -120,6 +120,17 @@ lock: $(INSTALLED) ## write requirements/*.txt anew from *.in; ARGS=--upgrade fo
 	  || exit 1; \
 	done
 
+.PHONY: audit
+audit: $(INSTALLED) ## known holes in what is locked, and what looks unsafe in the source
+	$(BIN)/ruff check --select S .
+	$(BIN)/python -m venv .venv/audit
+	.venv/audit/bin/pip install --quiet --disable-pip-version-check pip-audit
+	.venv/audit/bin/pip-audit --require-hashes --disable-pip --requirement requirements/production.txt
+
+.PHONY: openapi
+openapi: $(INSTALLED) .env ## write the description of the API, docs/openapi.json, anew
+	$(NO_DATABASE) $(MANAGE) export_openapi_schema --api config.api.api --indent 2 --output docs/openapi.json
+
 .PHONY: clean
 clean: ## remove what make has made, but neither .env nor the data in var/
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

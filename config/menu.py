@@ -24,8 +24,10 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         {
             "title": "Campaigns",
             "items": [
-                _list("Campaigns", "send", "campaigns_campaign") | {"active": _is_about("campaign")},
-                _list("Templates", "draft", "campaigns_template"),
+                _page("Campaigns", "send", "site:campaigns") | {"active": _is_about("campaign")},
+                _list("Automations", "autoplay", "campaigns_automation"),
+                _list("Flows", "account_tree", "campaigns_flow") | {"active": _is_about("flow")},
+                _page("Templates", "draft", "campaigns:templates") | {"active": _is_about("template")},
                 _list("Senders", "badge", "campaigns_sender"),
                 _page("Reports", "monitoring", "analytics:overview") | {"active": _is_report},
             ],
@@ -38,6 +40,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 _list("Suppressions", "block", "audience_suppression"),
                 _list("Imports", "upload_file", "audience_customerimport"),
                 _list("Attributes", "label", "audience_attribute"),
+                _list("Customer events", "shopping_bag", "audience_customerevent"),
             ],
         },
         {
@@ -58,8 +61,10 @@ def _settings(request: HttpRequest) -> dict[str, Any]:
     one = access.sole_workspace(request.user) is not None
     workspaces = _list("General" if one else "Workspaces", "tune", "audience_workspace")
     users = _list("Users", "person", "auth_user", _is_superuser)
-    memberships = _list("Memberships", "key", "audience_membership", _owns)
-    return {"title": "Settings", "items": [workspaces, users, memberships]}
+    memberships = _list("Memberships", "group_add", "audience_membership", _owns)
+    keys = _list("API keys", "key", "audience_apikey", _owns)
+    log = _list("Audit log", "history", "audience_auditentry", _owns)
+    return {"title": "Settings", "items": [workspaces, users, memberships, keys, log]}
 
 
 def _is_about(thing: str) -> Callable[[HttpRequest], bool]:

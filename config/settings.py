@@ -6,6 +6,7 @@ stops the start. Nothing else is needed for the embedded mode: SQLite, one worke
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ import environ
 from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
+from config import production
 from config.logs import FORMS
 from config.unfold import UNFOLD  # noqa: F401 - Django reads it from here
 
@@ -23,16 +25,20 @@ environ.Env.read_env(str(BASE_DIR / ".env"))
 
 # As in CHANGELOG.md.
 VERSION = "0.1.0"
+LOOPBACK = ("localhost", "127.0.0.1")
 
 # --- The installation --------------------------------------------------------------------------
 
+# Django's secret, which signs sessions: 50 random characters.
 SECRET_KEY = env.str("SECRET_KEY", "")
 if not SECRET_KEY:
     raise ImproperlyConfigured(
         "SECRET_KEY is not set. Put SECRET_KEY=<50 random characters> into the environment or into "
         f"{BASE_DIR / '.env'}; `make .env` writes one for you."
     )
+# Keys before this one, which sessions and links of before still know.
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+# Shows errors with their source: for developing, never where others come.
 DEBUG = env.bool("DEBUG", False)
 # Where people and mail programs reach this site: unsubscribe links are made from it.
 SITE_URL = env.str("SITE_URL", "http://127.0.0.1:8000").rstrip("/")
@@ -50,6 +56,11 @@ LINK_KEYS = env.list("LINK_KEYS", default=[SECRET_KEY, *SECRET_KEY_FALLBACKS])
 # Keys that encrypt the senders' passwords; the first encrypts, all decrypt.
 CREDENTIAL_KEYS = env.list("CREDENTIAL_KEYS", default=[SECRET_KEY, *SECRET_KEY_FALLBACKS])
 
+# Reached by others than this machine: what is missing for that stops the start (config/production.py).
+PRODUCTION = not DEBUG and urlsplit(SITE_URL).hostname not in LOOPBACK
+if PRODUCTION:
+    production.refuse_unless_complete(env, SITE_URL, SECRET_KEY, ALLOWED_HOSTS)
+
 # --- Applications ------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
@@ -62,21 +73,33 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.humanize",
     "django_celery_beat",
+    "axes",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
+    # For the files of the API's documentation page.
+    "ninja",
     "audience",
     "campaigns",
     "delivery",
     "analytics",
 ]
 MIDDLEWARE = [
+    "config.web.ClientAddressMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "config.web.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "audience.accounts.middleware.SecondFactorMiddleware",
+    "audience.audit.OriginMiddleware",
     "audience.zones.TimeZoneMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -101,6 +124,25 @@ PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
+# The first refuses who has failed too often; the second knows passwords.
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+# After so many failures an account is closed for 15 minutes, to this address alone: nobody can lock out
+# those who share an address, or somebody else from everywhere.
+AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURE_LIMIT", 5)
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_LOCKOUT_CALLABLE = "audience.accounts.lockout.page"
+AXES_CLIENT_IP_CALLABLE = "audience.accounts.lockout.address"
+AXES_ENABLE_ADMIN = AXES_VERBOSE = False
+# The audit log has them.
+AXES_DISABLE_ACCESS_LOG = True
+# Whether staff without a second factor are asked to set one up before anything else.
+SECOND_FACTOR_REQUIRED = env.bool("SECOND_FACTOR_REQUIRED", False)
+OTP_TOTP_ISSUER = "Drumbeat"
+# A link to set a new password is good for an hour.
+PASSWORD_RESET_TIMEOUT = 3600
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
@@ -108,6 +150,7 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # --- Database ----------------------------------------------------------------------------------
 
+# Such as postgres://user:password@host/drumbeat.
 DATABASES = {"default": env.db("DATABASE_URL", f"sqlite:///{DATA_DIR / 'drumbeat.sqlite3'}")}
 DATABASES["default"].setdefault("OPTIONS", {})
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
@@ -129,9 +172,13 @@ else:
 
 # False stops all sending: no door, worker or cron job hands a mail over, and the site says so.
 ENABLE_EMAIL_SCHEDULER = env.bool("ENABLE_EMAIL_SCHEDULER", True)
+# Which installation this is, for hosts whose disk does not last (`manage.py confirm_installation` says it);
+# empty: a file in DATA_DIR knows it.
+INSTALLATION_ID = env.str("INSTALLATION_ID", "")
 # Django's own mail, such as a password reset.
 EMAIL_BACKEND = env.str("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend")
 EMAIL_TIMEOUT = 30
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", "drumbeat@localhost")
 # Seconds without progress after which a worker's claim on a mail is taken from it.
 SEND_LEASE_SECONDS = env.int("SEND_LEASE_SECONDS", 120)
 # Mails per claim, at most: a worker takes what it sends in half a second, and never more than this.
@@ -147,6 +194,13 @@ SMTP_CONNECTIONS = env.int("SMTP_CONNECTIONS", 8)
 ESP_CONNECTIONS = env.int("ESP_CONNECTIONS", 32)
 # Name servers for the domain check, such as 9.9.9.9 or 127.0.0.1:5353; empty: those of this machine.
 DNS_SERVERS = env.list("DNS_SERVERS", default=[])
+# Inner addresses that senders may connect to all the same: hosts, addresses or networks, each with a port
+# or without, such as mail.corp.example:25 or 10.0.0.0/8. A site that is reached on this machine alone, as
+# while trying it, allows this machine.
+EGRESS_ALLOW = env.list(
+    "EGRESS_ALLOW",
+    default=["127.0.0.0/8", "::1"] if urlsplit(SITE_URL).hostname in LOOPBACK else [],
+)
 # Days for which providers' reports are kept as they came.
 REPORTS_KEEP_DAYS = env.int("REPORTS_KEEP_DAYS", 30)
 # The local mailbox: an SMTP server on loopback whose messages the site shows.
@@ -185,6 +239,7 @@ MICROSOFT_ACCOUNT_URL = env.str(
 
 # --- Celery, for the distributed mode (config/celery.py) ---------------------------------------
 
+# Celery's broker, and where limits are counted; not needed on SQLite.
 REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")
 CELERY_BROKER_URL = REDIS_URL
 # A worker that finds no broker, or loses it, looks for it for ever; the default is to give up.
@@ -259,9 +314,33 @@ STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"] if (BASE_DIR / "static").is_dir() else []
 MEDIA_ROOT = DATA_DIR / "media"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+# Of one uploaded list of customers.
+IMPORT_MAX_BYTES = env.int("IMPORT_MAX_BYTES", 1_000_000_000)
+DEFAULT_EXCEPTION_REPORTER_FILTER = "config.production.DiscreetReports"
+# How many proxies of your own stand before this site. Each adds the address that it was called from to
+# X-Forwarded-For; 0 believes no such header, for anybody can send one.
+PROXIES = env.int("PROXIES", 1 if PRODUCTION else 0)
+# The last of them says by X-Forwarded-Proto whether it was called by https.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PROXIES else None
+SECURE_SSL_REDIRECT = PRODUCTION and PROXIES > 0
+# Asked by what stands beside this site, without https.
+SECURE_REDIRECT_EXEMPT = [r"^health/"]
+# Browsers come by https alone for a year, to the names below this one too.
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if PRODUCTION else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
+# To be put on the browsers' own list is the domain's owner's decision, and hard to take back.
+# And our own pages show mails in frames, so that frames are for ourselves and not forbidden.
+SILENCED_SYSTEM_CHECKS = ["security.W021", "security.W019"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SITE_URL.startswith("https://")
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "SAMEORIGIN"
+
+# --- The HTTP API (config/api.py) ----------------------------------------------------------------
+
+# Requests that one API key may make in a minute.
+API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", 600)
+# Bytes of a file that is uploaded to be imported.
+API_MAX_UPLOAD_BYTES = env.int("API_MAX_UPLOAD_BYTES", 200 * 1024 * 1024)
 
 # --- Logs, on standard error (config/logs.py) ----------------------------------------------------
 
@@ -278,6 +357,8 @@ LOGGING = {
     "loggers": {
         # Without handlers of their own, which write in another form; Django's also send mail.
         "django": {"handlers": [], "level": "INFO"},
+        # The audit log tells of failures.
+        "axes": {"level": "ERROR"},
         "django.server": {"handlers": [], "level": "INFO", "propagate": True},
         # Celery gives this one a handler of its own unless it has one.
         "celery.task": {"handlers": ["stderr"], "propagate": False},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.templatetags.static import static
+from django.urls import reverse_lazy
 
 
 def file(name: str) -> Any:
@@ -35,8 +36,21 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "8px",
     "COLORS": {"primary": PRIMARY},
-    "STYLES": [file("drumbeat.css"), file("delivery.css"), file("reports.css")],
-    "DASHBOARD_CALLBACK": "analytics.dashboard.context",
+    "STYLES": [
+        file(name) for name in ("drumbeat.css", "delivery.css", "reports.css", "flows.css", "site.css")
+    ],
+    "DASHBOARD_CALLBACK": "analytics.views.site.home.context",
     "GLOBAL_CALLBACK": "config.menu.for_every_page",
-    "SIDEBAR": {"navigation": "config.menu.navigation"},
+    "COMMAND": {"search_callback": "analytics.views.site.palette.search"},
+    "ACCOUNT": {
+        "navigation": [
+            {"title": "Change password", "link": reverse_lazy("admin:password_change")},
+            {"title": "Second factor", "link": reverse_lazy("account:second_factor")},
+        ]
+    },
+    "SIDEBAR": {
+        "navigation": "config.menu.navigation",
+        "show_search": True,
+        "command_search": True,
+    },
 }
