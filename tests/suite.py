@@ -4,7 +4,8 @@
 
 SQLite's run is shown as it goes, PostgreSQL's after it, and at the end one line for each. Each has
 its own servers, data directory and ports. Where the environment gives one REDIS_URL for both, they
-run one after the other.
+run one after the other. What takes minutes and is about pages and answers is in one of them only
+(tests/conftest.py says what).
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ def environment(database: str, directory: Path) -> dict[str, str]:
         "ENABLE_EMAIL_SCHEDULER": "true",
         "DATA_DIR": str(directory),
         "MAILBOX_PORT": str(free_port()),
+        "SUITE_RUN": database,
     }
     if database == "SQLite":
         own["DATABASE_URL"] = f"sqlite:///{directory / 'drumbeat.sqlite3'}"

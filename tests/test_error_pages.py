@@ -23,7 +23,7 @@ def test_who_may_not_is_told_who_may(client: Client) -> None:
     client.force_login(MembershipFactory(role=Membership.Role.ANALYST).user)
     campaign = CampaignFactory()
     lifecycle.activate(campaign)
-    url = reverse("admin:campaigns_campaign_transition", args=[campaign.pk, "pause"])
+    url = reverse("delivery:steer", args=[campaign.pk, "pause"])
     page = client.get(url)
     assert page.status_code == 403
     assert "Only an owner or a manager may steer campaigns." in page.text

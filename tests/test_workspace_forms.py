@@ -22,6 +22,7 @@ from tests.factories import (
     CustomerFactory,
     MembershipFactory,
     SegmentFactory,
+    SenderFactory,
     TemplateFactory,
     WorkspaceFactory,
 )
@@ -99,28 +100,32 @@ def test_a_thing_does_not_move_to_another_workspace(world: World) -> None:
     client = Client()
     client.force_login(world.user)
     data = {"workspace": world.other.pk, "name": "New", "format": "plain", "subject": "Hi", "body": "Hi"}
-    assert client.post(f"/admin/campaigns/template/{template.pk}/change/", data).status_code == 302
+    assert client.post(f"/templates/{template.pk}/", data | {"based_on": 0}).status_code == 200
     template.refresh_from_db()
     assert (template.workspace, template.name) == (world.own, "New")
 
 
-@pytest.mark.parametrize(
-    ("url", "data"),
-    [
-        ("/admin/audience/segment/preview/", {"criteria": "{}"}),
-        (
-            "/admin/campaigns/template/preview/",
-            {"format": "plain", "subject": "{{ customer_name }}", "body": "x"},
-        ),
-    ],
-)
-def test_a_preview_does_not_look_into_another_workspace(world: World, url: str, data: dict[str, str]) -> None:
+def test_a_preview_of_a_segment_does_not_look_into_another_workspace(world: World) -> None:
     client = Client()
     client.force_login(world.user)
+    url, data = "/admin/audience/segment/preview/", {"criteria": "{}"}
     assert client.post(url, data | {"workspace": world.other.pk}).status_code == 404
-    response = client.post(url, data | {"workspace": world.own.pk, "preview_as": f"{MARK}@example.com"})
+    response = client.post(url, data | {"workspace": world.own.pk})
     assert response.status_code == 200
-    assert MARK not in response.text.replace(f"{MARK}@example.com is no customer", "")
+    assert MARK not in response.text
+
+
+@pytest.mark.parametrize("page", ["check", "preview", "test"])
+def test_a_mail_is_not_shown_as_a_customer_of_another_workspace(world: World, page: str) -> None:
+    client = Client()
+    client.force_login(world.user)
+    template, sender = TemplateFactory(workspace=world.own), SenderFactory(workspace=world.own)
+    data = {"format": "plain", "subject": "{{ customer_name }}", "body": "x", "sender": sender.pk}
+    data |= {"preview_as": f"{MARK}@example.com", "address": "me@example.org"}
+    response = client.post(f"/templates/{template.pk}/{page}/", data)
+    assert response.status_code == 200
+    said = response.text.replace(f"{MARK}@example.com is no customer", "")
+    assert MARK not in said.replace(f"There is no customer {MARK}@example.com", "")
 
 
 def test_filters_and_look_ups_do_not_reach_over_the_wall(world: World) -> None:
@@ -188,7 +193,7 @@ def test_an_editor_neither_steers_campaigns_nor_makes_themselves_an_owner(
     lifecycle.activate(own_campaign)
     client = Client()
     client.force_login(world.user)
-    assert client.post(f"/admin/campaigns/campaign/{own_campaign.pk}/transition/pause/").status_code == 403
+    assert client.post(f"/campaigns/{own_campaign.pk}/steer/pause/").status_code == 403
     url = f"/admin/audience/membership/{membership.pk}/change/"
     assert client.post(url, {"role": Membership.Role.OWNER}).status_code == 403
     assert client.post(f"/admin/audience/workspace/{world.own.pk}/change/", {"name": "x"}).status_code == 403

@@ -18,17 +18,22 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from analytics import roll_up
+from audience import api_keys
 from audience.admin import uploads
 from audience.models import (
+    AuditEntry,
     ConsentRecord,
+    Customer,
+    CustomerEvent,
     CustomerImport,
     Membership,
     Workspace,
 )
-from campaigns import attachments, lifecycle
-from campaigns.models import Campaign
+from campaigns import attachments, drafts, images, lifecycle, templates
+from campaigns.models import Campaign, Enrollment, FlowVersion, Sender
 from delivery.mailbox.store import MailboxStore
 from delivery.models import Event, Inbound, Progress, SendLog
+from tests.campaigns.pictures import png
 from tests.factories import (
     AttributeFactory,
     CampaignFactory,
@@ -38,7 +43,6 @@ from tests.factories import (
     SegmentFactory,
     SenderFactory,
     SuppressionFactory,
-    TemplateFactory,
     UserFactory,
     WorkspaceFactory,
 )
@@ -79,7 +83,9 @@ def foreign_rows(workspace: Workspace) -> Iterator[Model]:
     """One row of each model, in this workspace; each shows the mark."""
     customer = CustomerFactory(workspace=workspace, email=f"{MARK}@example.com", name=MARK)
     sender = SenderFactory(workspace=workspace, name=MARK, from_name=MARK, from_email=f"{MARK}@acme.example")
-    template = TemplateFactory(workspace=workspace, name=MARK, subject=MARK, body=f"<p>{MARK}</p>")
+    sources = templates.Sources("html", MARK, MARK, f"<p>{MARK}</p>")
+    template = templates.create(workspace, MARK, sources)
+    images.keep(workspace, f"{MARK}.png", png(4, 4))
     attachments.attach(template, f"{MARK}.txt", MARK.encode())
     segment = SegmentFactory(workspace=workspace, name=MARK)
     campaign = CampaignFactory(
@@ -99,9 +105,14 @@ def foreign_rows(workspace: Workspace) -> Iterator[Model]:
     yield Progress.objects.create(campaign=campaign)
     yield AttributeFactory(workspace=workspace, name=MARK)
     yield SuppressionFactory(workspace=workspace, email=f"{MARK}@example.org", note=MARK)
-    yield FlowFactory(workspace=workspace, name=MARK)
+    yield from foreign_flow(workspace, sender, customer)
+    yield CustomerEvent.objects.create(
+        workspace=workspace, customer=customer, name="order_placed", key=MARK, at=timezone.now()
+    )
     yield MembershipFactory(workspace=workspace, user=UserFactory(username=MARK))
-    yield User.objects.get(username=MARK)
+    user = User.objects.get(username=MARK)
+    yield user
+    yield api_keys.create(workspace, user, MARK, ["campaigns:read"])[0]
     yield Group.objects.create(name=MARK)
     yield CustomerImport.objects.create(
         workspace=workspace, name=f"{MARK}.csv", file=f"/{MARK}.csv", rejected=1
@@ -109,6 +120,7 @@ def foreign_rows(workspace: Workspace) -> Iterator[Model]:
     yield ConsentRecord.objects.create(
         workspace=workspace, customer=customer, email=customer.email, granted=True, source="staff"
     )
+    yield AuditEntry.objects.create(workspace=workspace, action="changed", name=MARK, door="x")
     yield from foreign_reports(row)
 
 
@@ -133,6 +145,18 @@ def foreign_reports(row: SendLog) -> Iterator[Model]:
     )
 
 
+def foreign_flow(workspace: Workspace, sender: Sender, customer: Customer) -> Iterator[Model]:
+    flow = FlowFactory(workspace=workspace, name=MARK)
+    yield flow
+    always_on = CampaignFactory(workspace=workspace, name=MARK, flow=flow, template=None, senders=[sender])
+    yield drafts.automate(always_on, event=MARK)
+    steps = [{"key": 1, "kind": "exit", "name": MARK}]
+    version = FlowVersion.objects.create(flow=flow, number=1, steps=steps)
+    yield version
+    about = {"campaign": always_on, "version": version, "customer": customer, "key": MARK, "step": 1}
+    yield Enrollment.objects.create(**about, due_at=timezone.now(), entered_at=timezone.now())
+
+
 def foreign_message(campaign: Model, mailbox: Path) -> int:
     raw = f"Feedback-ID: {campaign.pk}:x\r\nSubject: {MARK}\r\n\r\n{MARK}".encode()
     with MailboxStore(mailbox) as store:
@@ -150,7 +174,8 @@ def foreign_upload(workspace: Workspace) -> str:
 def everything() -> dict[str, list[dict[str, Any]]]:
     """All rows of all models, oldest first, without the traces of visits and what is only counted."""
     written = [model for model in apps.get_models() if model._meta.app_label != "analytics"]
-    models = [model for model in written if model not in (Session, LogEntry, ContentType)]
+    traces = (Session, LogEntry, ContentType, AuditEntry)
+    models = [model for model in written if model not in traces]
     found = {model._meta.label: list(model._base_manager.order_by("pk").values()) for model in models}
     for user in found["auth.User"]:
         del user["last_login"]
@@ -159,6 +184,6 @@ def everything() -> dict[str, list[dict[str, Any]]]:
 
 def shows_nothing(client: Client, method: str, url: str, data: dict[str, Any]) -> None:
     response = getattr(client, method)(url, data, follow=True)
-    assert response.status_code in (200, 403, 404, 405), f"{method} {url}: {response.status_code}"
+    assert response.status_code in (200, 403, 404, 405, 422), f"{method} {url}: {response.status_code}"
     content = b"".join(response) if response.streaming else response.content
     assert MARK.encode() not in content.lower(), f"{method} {url} shows what belongs to another workspace"

@@ -10,8 +10,9 @@ from typing import Any
 
 from django.utils import timezone
 
-from analytics.models import LedgerHour, LedgerSum, Reaction, ReactionHour, ReactionSum
+from analytics.models import Goal, GoalSum, LedgerHour, LedgerSum, Reaction, ReactionHour, ReactionSum
 from analytics.reactions import COUNTED
+from audience.models import CustomerEvent
 from campaigns.models import Campaign, Sender
 from delivery.models import Event, SendLog
 from tests.factories import CustomerFactory
@@ -139,8 +140,70 @@ def counted_ledger() -> tuple[Counter[Any], Counter[Any]]:
     return states, hours
 
 
+def did(row: SendLog, minutes: int, *, name: str = "order_placed", **properties: Any) -> CustomerEvent:
+    """Something that the recipient of a mail did elsewhere, so many minutes after the start."""
+    return CustomerEvent.objects.create(
+        workspace_id=row.workspace_id,
+        customer_id=row.customer_id,
+        name=name,
+        key=f"did:{next(NUMBERS)}",
+        properties=properties,
+        at=START + timedelta(minutes=minutes),
+    )
+
+
+def recounted_goals() -> dict[Any, tuple[int, int]]:
+    """(events, value) by mail and basis: each event goes to the last mail in whose window it lies."""
+    counted: dict[Any, list[int]] = {}
+    for found in CustomerEvent.objects.all():
+        for clicked in (False, True):
+            for campaign in Campaign.objects.filter(goal_event=found.name):
+                begun = [
+                    (at, row.pk)
+                    for row in SendLog.objects.filter(campaign=campaign, customer=found.customer_id)
+                    if (at := _window_begins(row, clicked))
+                    and at <= found.at < at + timedelta(days=campaign.goal_days)
+                ]
+                if begun:
+                    value = found.properties.get(campaign.goal_value, 0)
+                    key = max(begun)[1], clicked
+                    counted.setdefault(key, []).append(round(value * 1000) if value != "x" else 0)
+    return {key: (len(values), sum(values)) for key, values in counted.items()}
+
+
+def _window_begins(row: SendLog, clicked: bool) -> datetime | None:
+    if row.status != SendLog.Status.SENT:
+        return None
+    reactions = Reaction.objects.filter(sendlog=row, link=0)
+    if clicked:
+        click = reactions.filter(type="clicked", people_events__gt=0).first()
+        return click.people_at if click else None
+    return None if reactions.filter(type="bounced").exists() else row.sent_at
+
+
+def counted_goals() -> dict[Any, tuple[int, int]]:
+    """The same as the table has it; its sums agree with it."""
+    goals = list(Goal.objects.all())
+    sums: Counter[Any] = Counter()
+    for each in goals:
+        sums[each.campaign_id, each.step, each.clicked, "mails"] += 1
+        sums[each.campaign_id, each.step, each.clicked, "events"] += each.events
+        sums[each.campaign_id, each.step, each.clicked, "value"] += each.value
+    kept: Counter[Any] = Counter()
+    for one in GoalSum.objects.all():
+        for number in ("mails", "events", "value"):
+            kept[one.campaign_id, one.step, one.clicked, number] += getattr(one, number)
+    assert +kept == +sums
+    return {(each.sendlog_id, each.clicked): (each.events, each.value) for each in goals}
+
+
 def all_counted() -> tuple[Any, ...]:
     """Everything that is counted, to be compared with a later count."""
     reactions = Reaction.objects.filter(events__gt=0).order_by("sendlog_id", "type", "link")
     columns = ("sendlog_id", "type", "link", "code", "events", "at", "people_events", "people_at")
-    return counted_reactions(), counted_ledger(), list(reactions.values_list(*columns))
+    return (
+        counted_reactions(),
+        counted_ledger(),
+        counted_goals(),
+        list(reactions.values_list(*columns)),
+    )

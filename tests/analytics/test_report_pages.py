@@ -174,7 +174,7 @@ def test_the_campaigns_page_leads_to_its_report(staff: Client, campaign: Campaig
     page = staff.get(reverse("admin:campaigns_campaign_change", args=[campaign.pk])).text
     assert url("panel", campaign.pk) in page
     assert url("campaign", campaign.pk) in staff.get(url("panel", campaign.pk)).text
-    assert url("campaign", campaign.pk) in staff.get(reverse("delivery:send", args=[campaign.pk])).text
+    assert url("campaign", campaign.pk) in staff.get(reverse("site:campaign", args=[campaign.pk])).text
 
 
 def test_who_complained_is_told_by_domain(staff: Client, campaign: Campaign) -> None:

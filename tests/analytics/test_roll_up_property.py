@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from django.apps import apps
@@ -20,14 +20,18 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from analytics import ledger_sums, models, retention, roll_up
 from analytics.reactions import COUNTED
+from audience.models import CustomerEvent
 from delivery.models import Event, Progress, SendLog
 from tests.analytics.history import (
     DOMAINS,
     all_counted,
+    counted_goals,
     counted_ledger,
     counted_reactions,
+    did,
     event,
     mail,
+    recounted_goals,
     recounted_ledger,
     recounted_reactions,
 )
@@ -64,7 +68,8 @@ class History(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         senders = [SenderFactory(), SenderFactory()]
-        self.campaigns = [CampaignFactory(senders=senders) for _ in range(2)]
+        goal = {"goal_event": "order_placed", "goal_days": 1, "goal_value": "total"}
+        self.campaigns = [CampaignFactory(senders=senders, **goal), CampaignFactory(senders=senders)]
         self.rows: list[SendLog] = []
         for campaign in self.campaigns:
             Progress.objects.create(campaign=campaign)
@@ -78,7 +83,16 @@ class History(RuleBasedStateMachine):
         sender = list(campaign.senders.order_by("pk"))[which // 2 % 2]
         at = timezone.now() if status == SendLog.Status.SENT else None
         self.rows.append(
-            mail(campaign, sender=sender, mailbox_provider=provider, status=status, step=step, sent_at=at)
+            mail(
+                campaign,
+                sender=sender,
+                mailbox_provider=provider,
+                status=status,
+                step=step,
+                sent_at=at,
+                round=len(self.rows) + 1,
+                customer=self.rows[which % len(self.rows)].customer,
+            )
         )
         self._moved(campaign.pk)
 
@@ -104,6 +118,11 @@ class History(RuleBasedStateMachine):
                 detail=fact.detail,
                 **columns,
             )
+
+    @rule(which=PICK, minutes=MINUTES, total=st.sampled_from([0.1, 0.2, 9, "x"]))
+    def do(self, which: int, minutes: int, total: Any) -> None:
+        """Somebody does elsewhere what a campaign is for, before or after its mail and a click."""
+        did(self.rows[which % len(self.rows)], minutes, total=total)
 
     @rule(which=PICK, type_=TYPES)
     def forge(self, which: int, type_: str) -> None:
@@ -158,6 +177,7 @@ class History(RuleBasedStateMachine):
     def _agrees(self) -> None:
         assert counted_ledger() == recounted_ledger()
         assert counted_reactions() == recounted_reactions(self.pruned)
+        assert counted_goals() == recounted_goals()
 
     def _moved(self, campaign_id: int) -> None:
         """As the pipeline does: the sums move with the rows."""
@@ -174,7 +194,7 @@ def new_machine(db: None, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Histo
     derived = list(apps.get_app_config("analytics").get_models())
 
     def make() -> History:
-        for model in (Event, SendLog, Progress, *derived):
+        for model in (Event, CustomerEvent, SendLog, Progress, *derived):
             model._base_manager.all().delete()
         return History()
 

@@ -129,9 +129,10 @@ def test_it_asks_little_of_the_database(django_assert_max_num_queries: DjangoAss
         panel(campaign, client)
 
 
-def test_the_send_page_loads_it() -> None:
+def test_the_schedule_loads_it() -> None:
     campaign = CampaignFactory()
-    page = member(campaign.workspace).get(reverse("delivery:send", args=[campaign.pk])).content.decode()
+    url = reverse("delivery:compose_schedule", args=[campaign.pk])
+    page = member(campaign.workspace).get(url).content.decode()
     assert f'hx-get="{reverse("analytics:send_time", args=[campaign.pk])}"' in page
 
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from campaigns.lifecycle import TRANSITIONS
+from campaigns.models import Enrollment
 from delivery.models import SendLog
 
 STATES = Path(__file__).parents[2] / "docs" / "states.md"
@@ -29,3 +30,9 @@ def test_campaign_diagram_is_the_transition_table() -> None:
 def test_ledger_diagram_has_every_status() -> None:
     named = {name for source, target, _ in diagram(1) for name in (source, target)}
     assert named == set(SendLog.Status.values)
+
+
+def test_enrollment_diagram_has_every_state_and_no_way_out_of_an_end() -> None:
+    arrows = diagram(2)
+    assert {name for source, target, _ in arrows for name in (source, target)} == set(Enrollment.State.values)
+    assert {source for source, *_ in arrows} == set(Enrollment.OPEN)

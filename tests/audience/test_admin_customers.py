@@ -190,7 +190,8 @@ PAGES = [
     "admin:audience_suppression_add",
     "admin:audience_customerimport_add",
     "admin:campaigns_campaign_add",
-    "admin:campaigns_template_add",
+    "campaigns:templates",
+    "campaigns:template_new",
     "admin:campaigns_sender_add",
     "admin:delivery_sendlog_changelist",
 ]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from audience.models import Workspace
     from campaigns.models import Campaign, Sender
 
+KEYS = ("SECRET_KEY", "LINK_KEYS", "CREDENTIAL_KEYS")
 QUIETLY = ("--loglevel", "WARNING")
 TEMPLATE = Path(__file__).with_name("campaign.mjml")
 # Seconds that anything may take before the measurement has failed.
@@ -40,7 +41,9 @@ class World:
         data = self.directory / "var"
         data.mkdir()
         os.environ.update(
-            SECRET_KEY="only-for-measuring",
+            **{name: f"{name}-only-for-measuring-{'0123456789' * 4}" for name in KEYS},
+            EGRESS_ALLOW="127.0.0.0/8,::1",
+            PROXIES="0",
             DEBUG="false",
             ENABLE_EMAIL_SCHEDULER="true",
             LOG_LEVEL="WARNING",

@@ -58,7 +58,7 @@ def test_from_the_key_to_a_suppressed_address(stub: HttpStub, page: Page, site: 
     page.get_by_role("button", name="Send to 3 people").click()
     page.get_by_role("button", name="Yes, send it").click()
     with working():
-        expect(page.get_by_text("3 of 3 sent")).to_be_visible()
+        expect(page.get_by_text("3 of 3 sent", exact=True)).to_be_visible()
         row = SendLog.objects.order_by("pk")[0]
         report(address, row)
         page.goto(f"{site}/customers/{row.customer_id}/mails/")

@@ -33,10 +33,6 @@ def change(campaign: Campaign) -> str:
     return reverse("admin:campaigns_campaign_change", args=[campaign.pk])
 
 
-def steer(campaign: Campaign, action: str) -> str:
-    return reverse("admin:campaigns_campaign_transition", args=[campaign.pk, action])
-
-
 def form(campaign: Campaign, **changes: Any) -> dict[str, Any]:
     share = campaign.sender_shares.get()
     return {
@@ -152,59 +148,10 @@ def test_a_draft_may_be_deleted(staff: Client) -> None:
     assert not Campaign.objects.exists()
 
 
-def test_a_page_to_confirm_changes_nothing_and_its_post_acts(staff: Client) -> None:
-    campaign = CampaignFactory()
-    lifecycle.activate(campaign)
-    page = staff.get(steer(campaign, "pause")).text
-    assert "Pause the campaign" in page
-    assert reverse("delivery:campaign_progress", args=[campaign.pk]) in page
-    campaign.refresh_from_db()
-    assert campaign.status == Status.ACTIVE
-
-    page = staff.post(steer(campaign, "pause"), {"reason": "Wrong price"}, follow=True).text
-    campaign.refresh_from_db()
-    assert campaign.status == Status.PAUSED
-    transition = campaign.transitions.last()
-    assert transition is not None
-    assert (transition.reason, transition.actor) == ("Wrong price", Membership.objects.get().user)
-    assert "Wrong price" in page and "Resume" in page
-
-
-@pytest.mark.parametrize(
-    ("action", "status"),
-    [("complete", Status.COMPLETED), ("cancel", Status.CANCELLED), ("resume", Status.ACTIVE)],
-)
-def test_a_paused_campaign_goes_where_the_button_says(staff: Client, action: str, status: Status) -> None:
-    campaign = CampaignFactory()
-    lifecycle.activate(campaign)
-    lifecycle.pause(campaign)
-    staff.post(steer(campaign, action))
-    campaign.refresh_from_db()
-    assert campaign.status == status
-
-
-def test_what_is_no_longer_possible_is_refused_with_what_is(staff: Client) -> None:
-    campaign = CampaignFactory()
-    lifecycle.activate(campaign)
-    lifecycle.cancel(campaign)
-    for ask in (staff.get, staff.post):
-        assert "is cancelled and cannot be paused" in ask(steer(campaign, "pause"), follow=True).text
-    campaign.refresh_from_db()
-    assert campaign.status == Status.CANCELLED
-
-
-def test_only_drumbeat_itself_fails_a_campaign(staff: Client) -> None:
-    campaign = CampaignFactory()
-    lifecycle.activate(campaign)
-    assert staff.post(steer(campaign, "fail")).status_code == 403
-    assert staff.post(steer(campaign, "explode")).status_code == 404
-
-
 def test_a_draft_leads_to_the_send_page(staff: Client) -> None:
     campaign = CampaignFactory()
     send = reverse("delivery:send", args=[campaign.pk])
     assert send in staff.get(change(campaign)).text
-    assert staff.get(steer(campaign, "activate")).url == send  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("draft", [True, False])
@@ -224,3 +171,13 @@ def test_the_site_says_when_sending_is_switched_off(staff: Client, settings: Any
     settings.ENABLE_EMAIL_SCHEDULER = False
     assert said in staff.get(reverse("admin:index")).text
     assert said in staff.get(reverse("delivery:mailbox")).text
+
+
+def test_deleting_a_draft_asks_first_says_what_it_means_and_leads_to_the_list(staff: Client) -> None:
+    campaign = CampaignFactory(name="Spring")
+    delete = reverse("admin:campaigns_campaign_delete", args=[campaign.pk])
+    assert "nothing of it was sent" in staff.get(delete).text
+    assert Campaign.objects.exists()
+    response = staff.post(delete, {"post": "yes"})
+    assert response.headers["Location"] == reverse("site:campaigns")
+    assert "“Spring” is deleted" in staff.get(response.headers["Location"]).text

@@ -1,4 +1,4 @@
-"""Templates and senders in the admin."""
+"""What the admin has of templates, and senders."""
 
 from __future__ import annotations
 
@@ -8,25 +8,15 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from audience.models import Membership, Workspace
+from audience.models import Membership
 from campaigns import lifecycle
-from campaigns.models import Campaign, Sender, Template
+from campaigns.models import Campaign, Sender
 from tests.factories import (
     CampaignFactory,
-    CustomerFactory,
     MembershipFactory,
     SenderFactory,
     TemplateFactory,
 )
-
-ADD = "admin:campaigns_template_add"
-PREVIEW = "admin:campaigns_template_preview"
-GOOD = {
-    "name": "Spring",
-    "format": "html",
-    "subject": "Hello {{ customer_name }}",
-    "body": '<p>Hi {{ customer_name }} <a href="{{ unsubscribe_link }}">out</a></p>',
-}
 
 
 @pytest.fixture
@@ -38,45 +28,6 @@ def staff(client: Client, db: None) -> Client:
 def errors(page: Any) -> dict[str, list[str]]:
     found: dict[str, list[str]] = page.context["adminform"].form.errors
     return found
-
-
-def test_a_good_template_is_saved_without_a_word(staff: Client) -> None:
-    page = staff.post(reverse(ADD), GOOD, follow=True)
-    assert Template.objects.get().body == GOOD["body"]
-    assert [message.level_tag for message in page.context["messages"]] == ["success"]
-
-
-def test_an_error_refuses_the_template_with_its_line(staff: Client) -> None:
-    page = staff.post(reverse(ADD), GOOD | {"body": "<p>Hi</p>\n\n{% if customer_name %}"})
-    assert "Line 3" in str(errors(page)["body"])
-    assert not Template.objects.exists()
-
-
-def test_warnings_are_said_and_do_not_refuse(staff: Client) -> None:
-    page = staff.post(reverse(ADD), GOOD | {"body": "<p>{{ customer.ordres }}</p>"}, follow=True)
-    assert Template.objects.exists()
-    assert "There is no merge field customer.ordres" in page.text
-    assert "a footer with one will be added" in page.text
-
-
-def test_the_preview_shows_what_stands_in_the_form_as_a_customer_would_get_it(staff: Client) -> None:
-    CustomerFactory(email="ada@example.com", name="Ada & <b>Co</b>")
-    CustomerFactory(email="grace@example.com", name="Grace")
-    data = GOOD | {"workspace": Workspace.objects.get().pk}
-    page = staff.post(reverse(PREVIEW), data).text
-    assert "Hello Grace" in page and 'sandbox=""' in page
-    page = staff.post(reverse(PREVIEW), data | {"preview_as": "ADA@example.com"}).text
-    assert "Hello Ada &amp; &lt;b&gt;Co&lt;/b&gt;" in page
-    assert "<b>Co</b>" not in page
-    assert not Template.objects.exists()
-
-
-def test_a_preview_that_cannot_be_made_says_why(staff: Client) -> None:
-    data = GOOD | {"workspace": Workspace.objects.get().pk}
-    assert "an example person" in staff.post(reverse(PREVIEW), data).text
-    assert "is no customer" in staff.post(reverse(PREVIEW), data | {"preview_as": "x@example.com"}).text
-    assert "body" in staff.post(reverse(PREVIEW), data | {"body": "{% if %}"}).text
-    assert staff.get(reverse(PREVIEW)).status_code == 405
 
 
 def test_a_campaign_is_made_from_a_template(staff: Client) -> None:

@@ -197,9 +197,9 @@ def test_campaign_without_a_usable_sender_is_not_activated_and_says_why() -> Non
 
 
 @pytest.mark.django_db
-def test_campaign_on_a_flow_is_not_activated() -> None:
+def test_campaign_on_a_flow_that_was_never_published_is_not_activated() -> None:
     campaign = CampaignFactory(flow=FlowFactory())
-    with pytest.raises(lifecycle.NotReady, match="Flows cannot be run"):
+    with pytest.raises(lifecycle.NotReady, match="has not been published"):
         lifecycle.activate(campaign)
 
 

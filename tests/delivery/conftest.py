@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
+from audience import clock
 from campaigns import lifecycle
 from campaigns.models import Campaign
 from delivery import browser
@@ -17,6 +18,7 @@ from delivery.fill import fill_page
 from delivery.mailbox.server import Mailbox
 from delivery.mailbox.store import MailboxStore
 from tests.factories import CampaignFactory, CustomerFactory
+from tests.flows import START
 
 
 @pytest.fixture(autouse=True)
@@ -55,3 +57,10 @@ def active_campaign(db: None) -> Callable[..., Campaign]:
         return campaign
 
     return make
+
+
+@pytest.fixture
+def begun(mailbox: MailboxStore) -> Iterator[None]:
+    """The clock stands at the start of the tests of flows."""
+    with clock.at(START):
+        yield

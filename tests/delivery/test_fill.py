@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from audience.audiences import Audience
 from audience.models import Customer, Suppression, Workspace
-from campaigns import lifecycle
+from campaigns import lifecycle, schedule
 from campaigns.models import Campaign, CampaignSender, Sender
 from delivery import fill
 from delivery.fill import fill_page
@@ -225,7 +225,7 @@ def test_who_moves_while_the_ledger_is_filled_gets_a_row_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     CustomerFactory(time_zone="Asia/Tokyo", best_hour=7)
-    monkeypatch.setattr(fill, "_zones", lambda matched: [])
+    monkeypatch.setattr(schedule, "_zones", lambda matched: [])
     campaign = CampaignFactory(start_date=date(2040, 1, 10), clock=Campaign.Clock.BEST)
     Workspace.objects.update(best_hour=11)
     campaign.workspace.refresh_from_db()

@@ -15,6 +15,7 @@ from campaigns import lifecycle
 from campaigns.models import Campaign, Sender
 from delivery import handover, sweep
 from delivery.claim import Passed
+from delivery.message import Builder, Recipient
 from delivery.models import Circuit, Progress, SendLog
 from delivery.settle import Settlement
 from delivery.transports.base import Answer, Leaving, Mail, Verdict
@@ -120,14 +121,14 @@ def test_mail_that_cannot_be_built_fails_alone_whatever_the_error(
 ) -> None:
     active_campaign(3)
     unlucky = SendLog.objects.earliest("id").pk
-    real_build = handover.Builder.build
+    real_build = Builder.build
 
-    def build(builder: handover.Builder, to: handover.Recipient) -> Mail:
+    def build(builder: Builder, to: Recipient) -> Mail:
         if to.row_id == unlucky:
             raise ZeroDivisionError("odd data")
         return real_build(builder, to)
 
-    monkeypatch.setattr(handover.Builder, "build", build)
+    monkeypatch.setattr(Builder, "build", build)
     with Worker() as worker:
         worker.run_until_idle()
     assert worker.counts == {"sent": 2, "failed": 1}

@@ -128,8 +128,8 @@ def test_a_batch_costs_the_same_number_of_queries_whatever_its_size(
 ) -> None:
     campaign = active_campaign(60)
     lane = lane_of(campaign)
-    # Savepoint, lock against refusals (PostgreSQL), due rows, gate, release.
-    with django_assert_num_queries(5 if sql.is_postgresql() else 4):
+    # Savepoint, lock against refusals (PostgreSQL), contact policy, due rows, gate, release.
+    with django_assert_num_queries(6 if sql.is_postgresql() else 5):
         passed, _ = claim(lane, "other", "w1", 60, admit_all)
     with django_assert_num_queries(5):  # savepoint, rows, two sums, release
         settle([Settlement(*row.claim, "sent") for row in passed], "w1")

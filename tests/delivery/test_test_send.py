@@ -12,7 +12,8 @@ from pytest_django import Settings
 
 from audience.audiences import Audience
 from audience.models import Customer, Membership
-from campaigns.models import Campaign, Content, Sender
+from campaigns.attachments import attach
+from campaigns.models import Campaign, Content, Sender, Template
 from delivery import test_send, tokens
 from delivery.mailbox.store import MailboxStore
 from delivery.models import Event, Progress, SendLog
@@ -20,10 +21,10 @@ from tests.delivery.staff import member, source, stranger
 from tests.factories import (
     CampaignFactory,
     CustomerFactory,
-    SegmentFactory,
     SenderFactory,
     SuppressionFactory,
     TemplateFactory,
+    WorkspaceFactory,
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -39,7 +40,7 @@ def token_of(mail: EmailMessage) -> tokens.Reference:
 
 
 def post(campaign: Campaign, role: Membership.Role = Membership.Role.EDITOR, **fields: object) -> str:
-    data = {"address": "me@example.org", "audience": campaign.audience, "segment": campaign.segment_id or ""}
+    data = {"address": "me@example.org"}
     client = member(campaign.workspace, role)
     response = client.post(reverse("delivery:send_test", args=[campaign.pk]), data | fields)
     assert response.status_code == 200
@@ -145,11 +146,11 @@ def test_somebody_is_of_the_audience() -> None:
     assert test_send.somebody(workspace, Audience.SEGMENT, None) is None
 
 
-def test_the_page_sends_a_test_rendered_as_somebody_of_the_chosen_audience(mailbox: MailboxStore) -> None:
-    campaign = CampaignFactory()
+def test_the_page_sends_a_test_rendered_as_somebody_of_the_audience(mailbox: MailboxStore) -> None:
+    campaign = CampaignFactory(audience="sms_only", segment=None)
     CustomerFactory.create_batch(3)
     other = CustomerFactory(subscribed=False, sms_subscribed=True)
-    page = post(campaign, audience="sms_only")
+    page = post(campaign)
     assert "Sent to me@example.org" in page
     assert f"rendered as {other.email}" in page
     assert mailbox.count() == 1
@@ -170,8 +171,6 @@ def test_the_page_renders_as_the_customer_that_was_chosen(mailbox: MailboxStore)
         ({"address": "jörg@example.com"}, "cannot be mailed"),
         ({"render_as": "nobody@example.com"}, "There is no customer nobody@example.com"),
         ({"render_as": "nonsense"}, "has no @"),
-        ({"audience": "sms_only"}, "Nobody is in this audience"),
-        ({"audience": "no such audience", "segment": "x"}, "Sent to"),
     ],
 )
 def test_every_form_gets_an_answer(mailbox: MailboxStore, fields: dict[str, str], words: str) -> None:
@@ -179,12 +178,15 @@ def test_every_form_gets_an_answer(mailbox: MailboxStore, fields: dict[str, str]
     assert words in post(CampaignFactory(), **fields)
 
 
+def test_an_audience_without_anybody_is_said(mailbox: MailboxStore) -> None:
+    CustomerFactory()
+    assert "Nobody is in this audience" in post(CampaignFactory(audience="sms_only", segment=None))
+
+
 def test_customers_of_another_workspace_lend_no_name(mailbox: MailboxStore) -> None:
     foreign = CustomerFactory(workspace__slug="elsewhere", email="secret@example.com")
-    foreign_segment = SegmentFactory(workspace=foreign.workspace)
     campaign = CampaignFactory()
     assert "There is no customer" in post(campaign, render_as=foreign.email)
-    assert "Nobody is in this audience" in post(campaign, segment=foreign_segment.pk)
     assert mailbox.count() == 0
 
 
@@ -208,3 +210,49 @@ def test_customers_are_suggested_by_the_beginning_of_their_address() -> None:
 
     assert [suggested(text) for text in ("ADA", "a_", "%", "")] == [2, 1, 0, 4]
     assert stranger().get(url).status_code == 404
+
+
+# --- Of a template, in the editor -----------------------------------------------------------------------
+
+
+def post_template(
+    template: Template, role: Membership.Role = Membership.Role.EDITOR, **fields: object
+) -> str:
+    written = {"format": "html", "subject": "Unsaved for {{ customer_name }}", "body": "<p>Not saved</p>"}
+    data = {"address": "me@example.org", "sender": SenderFactory().pk, **written, **fields}
+    client = member(template.workspace, role)
+    response = client.post(reverse("delivery:template_test", args=[template.pk]), data)
+    return response.content.decode() if response.status_code == 200 else str(response.status_code)
+
+
+def test_a_template_is_tested_as_it_stands_in_the_editor(mailbox: MailboxStore) -> None:
+    template = TemplateFactory()
+    attach(template, "a.txt", b"hello")
+    ada = CustomerFactory(email="ada@example.com", name="Ada")
+    CustomerFactory(name="Grace")
+    assert "Sent to me@example.org" in post_template(template, preview_as=ada.email)
+    mail = only_mail(mailbox)
+    assert mail["Subject"] == "[Test] Unsaved for Ada"
+    assert "Not saved" in mail.get_body(("html",)).get_content()
+    assert [part.get_filename() for part in mail.iter_attachments()] == ["a.txt"]
+    assert token_of(mail) == tokens.Reference(template.workspace_id, 0, 0)
+    template.refresh_from_db()
+    assert "Not saved" not in template.body
+
+
+def test_a_test_of_a_template_says_what_is_missing(mailbox: MailboxStore, settings: Settings) -> None:
+    template = TemplateFactory()
+    assert "There is no customer to render the test as" in post_template(template)
+    CustomerFactory()
+    assert "cannot be rendered" in post_template(template, body="{% if %}")
+    assert "Enter the address" in post_template(template, address="")
+    assert "Choose a sender" in post_template(template, sender="")
+    foreign = SenderFactory(workspace=WorkspaceFactory(slug="other"))
+    stopped = SenderFactory(state=Sender.State.STOPPED)
+    for sender in (foreign, stopped):
+        assert "That sender cannot be used now" in post_template(template, sender=sender.pk)
+    assert "There is no customer x@example.com" in post_template(template, preview_as="x@example.com")
+    assert post_template(template, Membership.Role.ANALYST) == "403"
+    settings.ENABLE_EMAIL_SCHEDULER = False
+    assert "switched off" in post_template(template)
+    assert mailbox.count() == 0

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tests.bench.lines import Line
 from tests.bench.measures import (
     activation,
+    flows,
     guarantees,
     http,
     idle,
@@ -52,4 +53,5 @@ MEASURES = {
     "tracking": Measure(tracking.measure, ("postgres",)),
     "send_time": Measure(send_time.measure, ()),
     "reports": Measure(reports.measure, ("postgres",)),
+    "flows": Measure(flows.measure, ("postgres",)),
 }

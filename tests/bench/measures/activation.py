@@ -17,7 +17,7 @@ BARE = """
         sender_id, due_at)
     SELECT workspace_id, 1, 1, id, email, 'other', 'queued', 1, now() FROM audience_customer
     WHERE workspace_id = %s AND subscribed
-    ON CONFLICT (campaign_id, step, customer_id) DO NOTHING
+    ON CONFLICT (campaign_id, step, round, customer_id, enrollment_id) DO NOTHING
 """
 
 

@@ -71,8 +71,8 @@ def _steer(visitor: pages.Visitor, campaign: Campaign, leaver: Reference) -> Non
     """What a person does who wonders why nothing moves; meanwhile, somebody unsubscribes."""
     from delivery import tokens
 
-    steering = f"/admin/campaigns/campaign/{campaign.pk}/transition"
-    visitor.get(f"/campaigns/{campaign.pk}/send/")
+    steering = f"/campaigns/{campaign.pk}/steer"
+    visitor.get(f"/campaigns/{campaign.pk}/")
     visitor.get(f"/campaigns/{campaign.pk}/progress/")
     visitor.post(f"{steering}/pause/", reason="Is it stuck?")
     visitor.post(f"{steering}/resume/")

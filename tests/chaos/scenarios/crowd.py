@@ -36,9 +36,7 @@ def clicks(world: World, outcome: Outcome) -> None:
         world.beat()
     for _ in range(WORKERS):
         world.worker(concurrency=1)
-    visitor.click_thrice(
-        f"/campaigns/{campaign.pk}/send/", audience="segment", segment=str(campaign.segment_id)
-    )
+    visitor.click_thrice(f"/campaigns/{campaign.pk}/send/", as_of=campaign.updated_at.isoformat())
     world.wait_for_mails(1, 90)
     outcome.faults = 3 + _pause_and_resume(visitor, campaign, world.dose.clicking)
     outcome.recovered_s = world.resumes()
@@ -53,7 +51,7 @@ def clicks(world: World, outcome: Outcome) -> None:
 
 def _pause_and_resume(visitor: pages.Visitor, campaign: Campaign, seconds: float) -> int:
     """Click until the time is over; how many clicks. The last one is on resume."""
-    steering = f"/admin/campaigns/campaign/{campaign.pk}/transition"
+    steering = f"/campaigns/{campaign.pk}/steer"
     end, clicks = time.monotonic() + seconds, 0
     while time.monotonic() < end or clicks == 0:
         visitor.click_thrice(f"{steering}/pause/")
