@@ -40,10 +40,29 @@ def pytest_configure() -> None:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
-    """Let tests with threads empty the audit log on SQLite, where Django does so row by row."""
+    """Let tests with threads and processes empty the database quickly, and the audit log at all."""
+    connection.ops.sql_flush = _sql_flush
     if connection.vendor == "sqlite":
         with django_db_blocker.unblock(), connection.cursor() as cursor:
             cursor.execute("DROP TRIGGER IF EXISTS audit_no_DELETE")
+
+
+AUDIT = "audience_auditentry"
+# What migrations wrote, and would write again after each test.
+KEPT = {"django_content_type", "auth_permission"}
+
+
+def _sql_flush(style: Any, tables: list[str], **_: bool) -> list[str]:
+    """Empty the tables that are filled: to TRUNCATE a hundred empty ones takes a third of a second."""
+    quote = connection.ops.quote_name
+    probes = [f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {quote(name)})" for name in tables]  # noqa: S608
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(probes))
+        filled = {name for (name,) in cursor.fetchall()} - KEPT
+    empty = dict.fromkeys(filled, "DELETE FROM")
+    if connection.vendor == "postgresql" and AUDIT in filled:
+        empty[AUDIT] = "TRUNCATE"
+    return [f"{verb} {quote(name)}" for name, verb in empty.items()]
 
 
 @pytest.fixture(autouse=True)

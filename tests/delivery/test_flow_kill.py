@@ -22,8 +22,9 @@ from tests.factories import AttributeFactory, CustomerFactory
 from tests.flows import START, activated, days, leave, send, split, update, wait
 
 ROOT = Path(__file__).parents[2]
-PEOPLE = 1_500
-KILLS = 4
+# FLOW_PEOPLE=50000 FLOW_KILLS=40 is a storm.
+PEOPLE = int(os.environ.get("FLOW_PEOPLE", "1500"))
+KILLS = int(os.environ.get("FLOW_KILLS", "4"))
 
 
 @pytest.mark.django_db(transaction=True)
