@@ -17,8 +17,8 @@ from django.utils import timezone
 TESTS = Path(__file__).parent
 # Of `make test`'s two runs, the one that these are in. Run by hand, they go wherever one likes.
 IN_ONE_RUN = {
-    TESTS / "browser": "SQLite",
-    TESTS / "test_roles.py": "PostgreSQL",
+    TESTS / "browser": "PostgreSQL",
+    TESTS / "test_roles.py": "SQLite",
     TESTS / "api" / "test_schemathesis.py": "PostgreSQL",
 }
 
@@ -26,6 +26,19 @@ IN_ONE_RUN = {
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     run = os.environ.get("SUITE_RUN")
     return True if run and IN_ONE_RUN.get(collection_path, run) != run else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave what asks no database to SQLite's run, where it is the same; not the files beside this one."""
+    if os.environ.get("SUITE_RUN") == "PostgreSQL":
+        kept = [item for item in items if item.path.parent == TESTS or _asks_database(item)]
+        config.hook.pytest_deselected(items=list(set(items).difference(kept)))
+        items[:] = kept
+
+
+def _asks_database(item: pytest.Item) -> bool:
+    asked = {"db", "transactional_db"}.intersection(getattr(item, "fixturenames", ()))
+    return bool(asked) or item.get_closest_marker("django_db") is not None
 
 
 def pytest_configure() -> None:

@@ -4,8 +4,8 @@
 
 SQLite's run is shown as it goes, PostgreSQL's after it, and at the end one line for each. Each has
 its own servers, data directory and ports. Where the environment gives one REDIS_URL for both, they
-run one after the other. What takes minutes and is about pages and answers is in one of them only
-(tests/conftest.py says what).
+run one after the other. What asks no database, and what takes minutes and is about pages and answers,
+is in one of them only (tests/conftest.py says which).
 """
 
 from __future__ import annotations
