@@ -23,8 +23,6 @@ MAX_KEY = 100
 # A clock that is ahead is believed so far.
 AHEAD = timedelta(minutes=5)
 _property = re.compile(r"[a-z][a-z0-9_]{0,62}")
-# Of PostgreSQL's advisory locks, those with this first key are about events; the second is the workspace.
-_KEY = 7365
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def ingest(workspace: Workspace, happenings: Sequence[Happening]) -> Taken:
             good.setdefault(row["key"], row)
     repeated = len(happenings) - len(errors) - len(good)
     with transaction.atomic():
-        _lock("pg_advisory_xact_lock_shared", workspace.pk)
+        sql.wait_for_lock(sql.Lock.EVENTS, workspace.pk, shared=True)
         known, new = _insert(workspace, list(good.values())) if good else (0, 0)
     return Taken(new, repeated + known - new, len(good) - known, errors)
 
@@ -90,7 +88,7 @@ def settled_until(workspace_id: int) -> int:
     Ids are given out in one order and committed in another, so this waits for those who are writing.
     """
     with transaction.atomic():
-        _lock("pg_advisory_xact_lock", workspace_id)
+        sql.wait_for_lock(sql.Lock.EVENTS, workspace_id)
         events = CustomerEvent.objects.filter(workspace=workspace_id).order_by("-id")
         return events.values_list("id", flat=True).first() or 0
 
@@ -164,9 +162,3 @@ def _properties(raw: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"The property {name} must be a number that is finite.")
     return dict(raw)
-
-
-def _lock(function: str, workspace_id: int) -> None:
-    if sql.is_postgresql():
-        with connection.cursor() as cursor:
-            cursor.execute(f"SELECT {function}(%s, %s)", [_KEY, workspace_id])

@@ -6,10 +6,7 @@ could be suppressed, and the gate's commit could come last. SQLite has one write
 
 from __future__ import annotations
 
-from django.db import connection
-
-# Of PostgreSQL's advisory locks, those with this first key are about refusals; the second is the workspace.
-_KEY = 7362
+from audience import sql
 
 
 def hold(workspace_id: int) -> None:
@@ -18,7 +15,7 @@ def hold(workspace_id: int) -> None:
     For the gate, before it looks; waits for refusals that are about to be committed. Any number of
     gates hold at once. Take it before any lock on a ledger row or a sum.
     """
-    _lock("pg_advisory_xact_lock_shared", workspace_id)
+    sql.wait_for_lock(sql.Lock.REFUSALS, workspace_id, shared=True)
 
 
 def announce(workspace_id: int) -> None:
@@ -27,10 +24,4 @@ def announce(workspace_id: int) -> None:
     For whoever opts people out or suppresses addresses, in the same transaction. May be repeated.
     Take it before any lock on a ledger row or a sum.
     """
-    _lock("pg_advisory_xact_lock", workspace_id)
-
-
-def _lock(function: str, workspace_id: int) -> None:
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(f"SELECT {function}(%s, %s)", [_KEY, workspace_id])
+    sql.wait_for_lock(sql.Lock.REFUSALS, workspace_id)

@@ -6,6 +6,7 @@ clock, never a worker's, since leases are compared across hosts.
 
 from __future__ import annotations
 
+import enum
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,19 @@ from django.db import connection
 from audience import clock
 
 _SQLITE_NOW = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now'{})"
+
+
+@enum.unique
+class Lock(enum.IntEnum):
+    """What transactions take turns at: the first key of PostgreSQL's advisory locks. The second says of which
+    workspace, or of which campaign.
+    """
+
+    REFUSALS = 7362
+    FILLING = 7363
+    JUDGING = 7364
+    EVENTS = 7365
+    CAPS = 7366
 
 
 def is_postgresql() -> bool:
@@ -116,3 +130,26 @@ def as_moment(stored: Any) -> datetime:
 def _literal(at: datetime) -> str:
     written = str(moment(at))
     return f"'{written}'::timestamptz" if is_postgresql() else f"'{written}'"
+
+
+def try_lock(lock: Lock, number: int = 0) -> bool:
+    """Take a lock until the end of the transaction; False when another has it.
+
+    Saves work done twice; nothing may depend on it. SQLite has one writer and needs none.
+    """
+    return not is_postgresql() or _lock("pg_try_advisory_xact_lock", lock, number)
+
+
+def wait_for_lock(lock: Lock, number: int = 0, *, shared: bool = False) -> None:
+    """Take a lock until the end of the transaction, when its turn comes; any number share one at once.
+
+    SQLite has one writer and needs none.
+    """
+    if is_postgresql():
+        _lock(f"pg_advisory_xact_lock{'_shared' if shared else ''}", lock, number)
+
+
+def _lock(function: str, lock: Lock, number: int) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {function}(%s, %s)", [lock, number])
+        return bool(cursor.fetchone()[0])

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from django.db import connection
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from audience import clock, sql
@@ -22,8 +21,6 @@ from delivery.models import SendLog
 
 Status = SendLog.Status
 Reason = SendLog.Reason
-# Of PostgreSQL's advisory locks, those with this first key are about caps; the second is the workspace.
-_KEY = 7365
 
 
 class Due(NamedTuple):
@@ -57,9 +54,8 @@ def hold(workspace: Workspace) -> ContactPolicy | None:
     ledger row. SQLite has one sender and needs none.
     """
     policy: ContactPolicy | None = ContactPolicy.objects.filter(workspace=workspace).first()
-    if policy is not None and policy.cap_mails and sql.is_postgresql():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_KEY, workspace.pk])
+    if policy is not None and policy.cap_mails:
+        sql.wait_for_lock(sql.Lock.CAPS, workspace.pk)
     return policy
 
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import enum
-
-from django.db import connection
-
-from audience.sql import in_seconds, is_postgresql, moment, now, rows, skip_locked, table
+from audience.sql import (
+    Lock,
+    in_seconds,
+    is_postgresql,
+    moment,
+    now,
+    rows,
+    skip_locked,
+    table,
+    try_lock,
+    wait_for_lock,
+)
 
 __all__ = [
     "Lock",
@@ -20,6 +27,7 @@ __all__ = [
     "skip_locked",
     "table",
     "try_lock",
+    "wait_for_lock",
 ]
 
 
@@ -29,32 +37,6 @@ def is_queued(row: str) -> str:
     SQLite uses a partial index only where its whole condition is repeated.
     """
     return f"{row}.status IN ('queued', 'sending') AND {row}.status = 'queued'"
-
-
-class Lock(enum.IntEnum):
-    """What workers take turns at: the first key of PostgreSQL's advisory locks, apart from all others."""
-
-    FILLING = 7363
-    JUDGING = 7364
-
-
-def try_lock(lock: Lock, number: int = 0) -> bool:
-    """Take a lock until the end of the transaction; False when another worker has it.
-
-    Saves work done twice; nothing may depend on it. SQLite has one sender and needs none.
-    """
-    if not is_postgresql():
-        return True
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [lock, number])
-        return bool(cursor.fetchone()[0])
-
-
-def wait_for_lock(lock: Lock, number: int = 0) -> None:
-    """Take a lock until the end of the transaction, when its turn comes. SQLite has one writer."""
-    if is_postgresql():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [lock, number])
 
 
 def appended_history(new: str, *, by: str = "") -> str:

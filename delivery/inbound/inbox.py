@@ -91,10 +91,11 @@ def process(seconds: float) -> int:
 def _claim() -> list[int]:
     """Take reports that wait, oldest first; each attempt is counted before it is made."""
     statement = f"""
+        WITH waiting AS MATERIALIZED (
+          SELECT id FROM delivery_inbound WHERE processed_at IS NULL AND due_at <= {sql.now()}
+          ORDER BY due_at LIMIT {BATCH} {sql.skip_locked()})
         UPDATE delivery_inbound SET attempts = attempts + 1, due_at = {sql.in_seconds(LEASE)}
-        WHERE id IN (SELECT id FROM delivery_inbound WHERE processed_at IS NULL AND due_at <= {sql.now()}
-                     ORDER BY due_at LIMIT {BATCH} {sql.skip_locked()})
-          AND processed_at IS NULL
+        WHERE id IN (SELECT id FROM waiting) AND processed_at IS NULL
         RETURNING id"""  # noqa: S608 - constants of ours
     with connection.cursor() as cursor:
         cursor.execute(statement, [])

@@ -187,8 +187,8 @@ def test_no_question_scans_the_ledger() -> None:
         queues(), in_hand(), failures()
     plans = [plan(query["sql"]) for query in asked if "delivery_sendlog" in query["sql"]]
     assert len(plans) == 3
-    used = {"sendlog_open", "sendlog_leased", "sendlog_exceptions"}
-    assert {name for name in used if any(name in text for text in plans)} == used
+    partial = {"sendlog_open", "sendlog_leased", "sendlog_exceptions"}
+    assert all(any(name in text for name in partial) for text in plans)
     scans = ("Seq Scan on delivery_sendlog", "SCAN delivery_sendlog'", "SCAN l'")
     assert not any(scan in text for text in plans for scan in scans)
 

@@ -8,15 +8,17 @@ from datetime import datetime, time, timedelta
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
-from audience import clock
+from audience import clock, customer_events
+from audience.customer_events import Happening
 from audience.models import ContactPolicy
 from campaigns.models import Campaign
 from delivery.claim import Claim, claim
 from delivery.lanes import due_lanes
 from delivery.models import SendLog
+from delivery.policy import hold
 from delivery.simulator import simulate
 from tests.factories import CustomerFactory, WorkspaceFactory
 from tests.flows import START, at, cast, ids, leave, make_flow, same, send, table, wait, work, work_at
@@ -156,3 +158,27 @@ def test_policy_that_makes_no_sense_is_refused() -> None:
     for columns in ({"quiet_from": time(21)}, {"quiet_from": time(8), "quiet_until": time(8)}):
         with pytest.raises(ValidationError):
             ContactPolicy(workspace=WorkspaceFactory(), **columns).full_clean()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer.")
+def test_a_gate_that_counts_for_the_cap_lets_events_be_reported() -> None:
+    workspace = WorkspaceFactory()
+    ContactPolicy.objects.create(workspace=workspace, cap_mails=1, cap_days=1)
+    reported: list[customer_events.Taken] = []
+
+    def report() -> None:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '2s'")
+            happening = Happening(key="1", name="order_placed", email="ada@example.com", at=timezone.now())
+            reported.append(customer_events.ingest(workspace, [happening]))
+        finally:
+            connection.close()
+
+    with transaction.atomic():
+        hold(workspace)
+        reporter = threading.Thread(target=report)
+        reporter.start()
+        reporter.join()
+    assert reported
