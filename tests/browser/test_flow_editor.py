@@ -81,6 +81,8 @@ def test_a_step_is_dragged_into_a_branch(editor: Page) -> None:
 def test_rules_follow_what_is_chosen(editor: Page) -> None:
     editor.locator("#title-7").click()
     form = editor.locator("#settings-7")
+    # Nobody but a test is quicker than htmx, which wires what it has put in a moment later.
+    expect(form.locator("form:not(.htmx-added)")).to_be_visible()
     form.get_by_label("What is asked about").select_option("created_at")
     expect(form.get_by_label("Step", exact=True)).to_have_count(0)
     form.get_by_label("How", exact=True).select_option("in_last_days")
