@@ -17,9 +17,35 @@ from django.utils import timezone
 TESTS = Path(__file__).parent
 # Of `make test`'s two runs, the one that these are in. Run by hand, they go wherever one likes.
 IN_ONE_RUN = {
-    TESTS / "browser": "PostgreSQL",
-    TESTS / "test_roles.py": "SQLite",
-    TESTS / "api" / "test_schemathesis.py": "PostgreSQL",
+    **dict.fromkeys(
+        [
+            TESTS / "browser" / "test_editor.py",
+            TESTS / "browser" / "test_every_page.py",
+            TESTS / "browser" / "test_reports.py",
+            TESTS / "delivery" / "test_demo.py",
+            TESTS / "test_attacks.py",
+            TESTS / "test_every_page.py",
+            TESTS / "test_logs.py",
+            TESTS / "test_roles.py",
+            TESTS / "test_workspace_wall.py",
+        ],
+        "SQLite",
+    ),
+    **dict.fromkeys(
+        [
+            TESTS / "api" / "test_schemathesis.py",
+            TESTS / "api" / "test_wall.py",
+            TESTS / "browser" / "test_flow_editor.py",
+            TESTS / "browser" / "test_mailbox_journey.py",
+            TESTS / "browser" / "test_operations_page.py",
+            TESTS / "browser" / "test_send_journey.py",
+            TESTS / "browser" / "test_send_time.py",
+            TESTS / "browser" / "test_service_journey.py",
+            TESTS / "browser" / "test_site_journey.py",
+            TESTS / "test_bench.py",
+        ],
+        "PostgreSQL",
+    ),
 }
 
 
