@@ -37,7 +37,8 @@ UNFOLD: dict[str, Any] = {
     "BORDER_RADIUS": "8px",
     "COLORS": {"primary": PRIMARY},
     "STYLES": [
-        file(name) for name in ("drumbeat.css", "delivery.css", "reports.css", "flows.css", "site.css")
+        file(name)
+        for name in ("drumbeat.css", "delivery.css", "reports.css", "flows.css", "criteria.css", "site.css")
     ],
     "DASHBOARD_CALLBACK": "analytics.views.site.home.context",
     "GLOBAL_CALLBACK": "config.menu.for_every_page",

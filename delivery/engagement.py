@@ -23,6 +23,7 @@ from delivery.models import Event, SendLog
 Rows = Callable[[Scope], QuerySet[Any]]
 # Whose opens and clicks count, unless somebody asks for machines' too.
 PEOPLE = (Event.Verdict.PERSON,)
+SHOWN_CAMPAIGNS = 50
 
 
 def register_fields() -> None:
@@ -121,4 +122,12 @@ def _campaign(workspace: Workspace, raw: object) -> Campaign:
     return found
 
 
-CAMPAIGN = Kind("campaign", _campaign, lambda campaign: f'"{campaign}"')
+def _campaigns(workspace: Workspace, search: str) -> list[tuple[int, str]]:
+    """The newest campaigns whose names hold what was typed."""
+    rows = Campaign.objects.of(workspace).filter(name__icontains=search).order_by("-id")
+    return list(rows.values_list("pk", "name")[:SHOWN_CAMPAIGNS])
+
+
+CAMPAIGN = Kind(
+    "campaign", _campaign, lambda campaign: f'"{campaign}"', "Choose a campaign.", choices=_campaigns
+)

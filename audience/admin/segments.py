@@ -1,8 +1,7 @@
-"""Segments: criteria written as JSON, with what may be asked beside it and the answer below it."""
+"""Segments: criteria built by clicking or written as text, with who meets them beside it."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -10,54 +9,35 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
-from django.urls import path
-from django.views.decorators.http import require_POST
-from unfold.widgets import UnfoldAdminTextareaWidget
+from django.urls import path, reverse
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST, require_safe
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanSwitchWidget
 
 from audience import access, segments
 from audience.admin.base import WorkspaceAdmin, WorkspaceForm
+from audience.admin.criteria import CriteriaField, by_place, parse, written
 from audience.models import Segment, Workspace, workspaces_visible_to
 
-EXAMPLE = {"all": [{"field": "subscribed", "operator": "equals", "value": True}]}
-SHOWN_PEOPLE = 10
-
-
-class CriteriaField(forms.CharField):
-    """JSON as a person wrote it: what is wrong with it is said with its line."""
-
-    widget = UnfoldAdminTextareaWidget
-
-    def prepare_value(self, value: Any) -> str:
-        return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
-
-    def to_python(self, value: Any) -> Any:
-        try:
-            return json.loads(super().to_python(value) or "null")
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise ValidationError(not_json(error)) from error
-
-    def has_changed(self, initial: Any, data: Any) -> bool:
-        try:
-            return bool(self.to_python(data) != initial)
-        except ValidationError:
-            return True
-
-
-def not_json(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"Line {error.lineno}, column {error.colno}: this is not JSON ({error.msg})."
-    return "This is nested too deeply."
+BEGINNING = {"all": [{"field": "subscribed", "operator": "equals", "value": True}]}
+SHOWN_PEOPLE = 20
 
 
 class SegmentForm(WorkspaceForm):
     criteria = CriteriaField(
-        initial=EXAMPLE,
+        initial=BEGINNING,
         widget=UnfoldAdminTextareaWidget(
             attrs={"rows": 16, "class": "drumbeat-code", "spellcheck": "false", "autocomplete": "off"}
         ),
-        help_text='{"all": [...]}: every rule must hold. {"any": [...]}: one is enough. They may be nested.',
+    )
+    aware = forms.BooleanField(
+        label="Change it for what runs, too",
+        required=False,
+        widget=UnfoldBooleanSwitchWidget(),
+        help_text="Needed to change the criteria while something runs on them.",
     )
 
     def clean_criteria(self) -> Any:
@@ -69,62 +49,173 @@ class SegmentForm(WorkspaceForm):
                 raise ValidationError(str(error)) from error
         return criteria
 
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        if "criteria" in self.changed_data and not cleaned.get("aware"):
+            running = [f"“{use.name}”" for use in uses_of(self.instance) if use.is_running]
+            if running:
+                self.add_error(
+                    "aware",
+                    f"Nothing was changed yet. {_listed(running)} would go by the new criteria at once: "
+                    "say that you mean so.",
+                )
+        return cleaned
+
 
 @admin.register(Segment)
 class SegmentAdmin(WorkspaceAdmin):
-    deletion = "The people in it stay customers. A segment that a campaign was sent to cannot be deleted."
     form = SegmentForm
-    list_display = ("name", "updated_at")
+    list_display = ("name", "used_by", "updated_at")
     search_fields = ("name",)
     search_help_text = "Part of the name"
     ordering = ("name",)
-    fields = ("name", "criteria")
     list_select_related = ("workspace",)
+    change_form_outer_before_template = "admin/audience/segment/above.html"
     change_form_outer_after_template = "admin/audience/segment/beside.html"
 
-    def get_urls(self) -> list[Any]:
-        preview = self.admin_site.admin_view(require_POST(self.preview))
-        return [path("preview/", preview, name="audience_segment_preview"), *super().get_urls()]
+    # --- The list ------------------------------------------------------------------------------
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         name, *others = super().get_list_display(request)
         return [name, in_words(), *others]
 
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The list, with what uses each of its segments, and examples for whoever has none."""
+        found = super().get_changelist_instance(request)
+        uses = segments.uses([segment.pk for segment in found.result_list])
+        for segment in found.result_list:
+            segment.used_by_all = uses[segment.pk]
+        if not found.result_list and self.has_add_permission(request):
+            sole = access.sole_workspace(request.user)
+            found.examples = segments.examples(sole) if sole else segments.EXAMPLES
+        return found
+
+    @admin.display(description="Used by")
+    def used_by(self, segment: Any) -> SafeString:
+        return render_to_string("admin/audience/segment/uses.html", {"uses": segment.used_by_all})
+
+    # --- One segment ---------------------------------------------------------------------------
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        running = obj is not None and any(use.is_running for use in uses_of(obj))
+        may_change = self.has_change_permission(request, obj)
+        return ["name", "criteria", *(["aware"] if running and may_change else [])]
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        initial = super().get_changeform_initial_data(request)
+        key = initial.pop("example", None)
+        example = next((each for each in segments.EXAMPLES if each.key == key), None)
+        return initial | ({"name": example.name, "criteria": example.criteria} if example else {})
+
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any
     ) -> Any:
-        workspace = obj.workspace if obj else access.sole_workspace(request.user)
-        context["segment_fields"] = segments.fields(workspace) if workspace else []
-        context["segment_workspace"] = workspace
-        if obj and not self.has_change_permission(request, obj):
-            context["criteria_to_read"] = json.dumps(obj.criteria)
+        workspace = obj.workspace if obj else self._chosen(request)
+        form = context["adminform"].form
+        uses = uses_of(obj) if obj else []
+        running = [use for use in uses if use.is_running]
+        context |= {"segment_workspace": workspace, "uses": uses, "running": running}
+        if workspace is None:
+            context["segment_workspaces"] = self.editable_workspaces(request)
+            context["segment_example"] = request.GET.get("example", "")
+        elif "criteria" in form.fields:
+            context["vocabulary"] = vocabulary(workspace, form["criteria"].value())
+            form.fields["criteria"].widget.attrs |= {
+                "data-vocabulary": "criteria-vocabulary",
+                "data-ask": reverse("admin:audience_segment_preview"),
+                "data-suggest": reverse("admin:audience_segment_suggestions"),
+                "data-answer": "#segment-preview",
+            }
+        else:
+            context["criteria_to_read"] = written(obj.criteria)
         return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        segment = self.get_object(request, object_id)
+        context = {"deletion": deletion(segment)} if segment else {}
+        return super().delete_view(request, object_id, context | (extra_context or {}))
+
+    def _chosen(self, request: HttpRequest) -> Workspace | None:
+        """The workspace of a new segment: the only one, or the one that was chosen first."""
+        asked = request.POST.get("workspace") or request.GET.get("workspace", "")
+        chosen = self.editable_workspaces(request).filter(pk=int(asked) if asked.isdecimal() else 0)
+        return access.sole_workspace(request.user) or chosen.first()
+
+    # --- What the page asks while somebody builds ------------------------------------------------
+
+    def get_urls(self) -> list[Any]:
+        preview = self.admin_site.admin_view(require_POST(self.preview))
+        suggest = self.admin_site.admin_view(require_safe(self.suggest))
+        return [
+            path("preview/", preview, name="audience_segment_preview"),
+            path("suggestions/", suggest, name="audience_segment_suggestions"),
+            *super().get_urls(),
+        ]
 
     def preview(self, request: HttpRequest) -> HttpResponse:
         """Who meets the criteria that stand in the form, saved or not: count, sample, and in words."""
-        context = self._answer(self._workspace(request), request.POST.get("criteria", ""))
+        context = answer(_workspace(request, request.POST), request.POST.get("criteria", ""))
         return TemplateResponse(request, "admin/audience/segment/preview.html", context)
 
-    def _workspace(self, request: HttpRequest) -> Workspace:
-        chosen = request.POST.get("workspace", "")
-        seen = workspaces_visible_to(request.user)
-        found = seen.filter(pk=chosen).first() if chosen.isdecimal() else None
-        if found is None:
-            raise Http404("Choose a workspace first.")
-        return found
+    def suggest(self, request: HttpRequest) -> HttpResponse:
+        """Values for a rule that somebody writes: each with what people call it."""
+        workspace = _workspace(request, request.GET)
+        asked = [request.GET.get(name, "") for name in ("field", "operator", "search")]
+        return JsonResponse(segments.suggestions(workspace, *asked), safe=False)
 
-    def _answer(self, workspace: Workspace, text: str) -> dict[str, Any]:
-        try:
-            criteria = json.loads(text)
-            return {
-                "words": segments.describe(workspace, criteria),
-                "count": segments.count(workspace, criteria),
-                "people": segments.sample(workspace, criteria, SHOWN_PEOPLE),
-            }
-        except (json.JSONDecodeError, RecursionError) as error:
-            return {"error": not_json(error)}
-        except segments.InvalidCriteria as error:
-            return {"error": str(error)}
+
+def _workspace(request: HttpRequest, data: Any) -> Workspace:
+    chosen = data.get("workspace", "")
+    seen = workspaces_visible_to(request.user)
+    found = seen.filter(pk=chosen).first() if chosen.isdecimal() else None
+    if found is None:
+        raise Http404("Choose a workspace first.")
+    return found
+
+
+def answer(workspace: Workspace, text: str) -> dict[str, Any]:
+    """Who is meant by criteria, or what is wrong with them and where."""
+    try:
+        criteria = parse(text)
+        return {
+            "words": segments.describe(workspace, criteria),
+            "count": segments.count(workspace, criteria),
+            "people": segments.sample(workspace, criteria, SHOWN_PEOPLE),
+        }
+    except ValidationError as error:
+        return {"error": error.messages[0]}
+    except segments.InvalidCriteria as error:
+        return {"error": str(error), "problems": by_place(error.problems)}
+
+
+def vocabulary(workspace: Workspace, text: str) -> dict[str, Any]:
+    """What the builder needs to know to show and to offer rules."""
+    known = segments.fields(workspace)
+    try:
+        labels = segments.labels(workspace, parse(text), known)
+    except ValidationError:
+        labels = []
+    return segments.vocabulary(known) | {"workspace": workspace.pk, "labels": labels}
+
+
+def uses_of(segment: Segment) -> list[segments.Use]:
+    """What uses a segment; nothing uses one that is still to be made."""
+    return segments.uses([segment.pk])[segment.pk] if segment.pk else []
+
+
+def deletion(segment: Segment) -> str:
+    """What deleting a segment means for people, and for what uses it."""
+    names = [f"“{use.name}” ({use.state})" for use in uses_of(segment)]
+    if not names:
+        return "The people in it stay customers. No campaign and no automation uses it."
+    return f"It is used by {_listed(names)}, and cannot be deleted before these are, or ask something else."
+
+
+def _listed(names: list[str], most: int = 5) -> str:
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def in_words() -> Callable[[Segment], str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -19,20 +19,46 @@ FIRST_DATE, LAST_DATE = date(1800, 1, 1), date(2999, 12, 31)
 SHOWN_VALUES = 5
 
 
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong at one place of a tree, as it is said there.
+
+    `path` leads to the rule or group by its position in each group on the way, counted from 0; the
+    whole tree has the empty path.
+    """
+
+    path: tuple[int, ...]
+    message: str
+
+
 class InvalidCriteria(ValueError):
-    """Criteria that cannot be evaluated; the message says where, and what is possible."""
+    """Criteria that cannot be evaluated; the message says where, and what is possible.
+
+    The message is about the first thing that is wrong, `problems` are about each.
+    """
+
+    def __init__(self, message: str, problems: Sequence[Problem] = ()) -> None:
+        super().__init__(message)
+        self.problems = list(problems)
+
+
+# What there is to choose from, for what was typed so far: each value with what people call it.
+Choices = Callable[[Workspace, str], list[tuple[Any, str]]]
 
 
 @dataclass(frozen=True)
 class Kind:
     """One kind of value: `read` checks and converts what the tree holds, `show` puts it into words.
 
-    `read` gets the workspace, for values that name something in it, and raises InvalidCriteria.
+    `read` gets the workspace, for values that name something in it, and raises InvalidCriteria. `ask`
+    is said to whoever has left the value out; `choices` are there for values that nobody knows by heart.
     """
 
     name: str
     read: Callable[[Workspace, object], Any]
     show: Callable[[Any], str]
+    ask: str = "Enter a value."
+    choices: Choices | None = None
 
 
 def shown(value: object) -> str:
@@ -99,11 +125,11 @@ def _show_number(number: float) -> str:
 
 
 NOTHING = Kind("nothing", _nothing, lambda _: "")
-TEXT = Kind("text", _text, lambda text: f'"{text}"')
-NUMBER = Kind("number", _number, _show_number)
-DATE = Kind("date", _date, str)
-YES_NO = Kind("yes or no", _yes_no, lambda yes: "yes" if yes else "no")
-DAYS = Kind("days", _days, lambda days: "1 day" if days == 1 else f"{days} days")
+TEXT = Kind("text", _text, lambda text: f'"{text}"', "Enter a text.")
+NUMBER = Kind("number", _number, _show_number, "Enter a number.")
+DATE = Kind("date", _date, str, "Choose a date.")
+YES_NO = Kind("yes or no", _yes_no, lambda yes: "yes" if yes else "no", "Choose yes or no.")
+DAYS = Kind("days", _days, lambda days: "1 day" if days == 1 else f"{days} days", "Enter how many days.")
 
 
 def several(kind: Kind) -> Kind:
@@ -121,7 +147,7 @@ def several(kind: Kind) -> Kind:
         words = ", ".join(kind.show(value) for value in values[:SHOWN_VALUES])
         return f"{words} and {rest:,} more" if rest > 0 else words
 
-    return Kind(f"list of {kind.name}", read, show)
+    return Kind(f"list of {kind.name}", read, show, "Enter at least one value.")
 
 
 def pair(kind: Kind) -> Kind:
@@ -135,4 +161,7 @@ def pair(kind: Kind) -> Kind:
             raise InvalidCriteria(f"needs the lower value first, not {kind.show(low)}, {kind.show(high)}")
         return low, high
 
-    return Kind(f"two of {kind.name}", read, lambda ends: " and ".join(map(kind.show, ends)))
+    def show(ends: tuple[Any, Any]) -> str:
+        return " and ".join(map(kind.show, ends))
+
+    return Kind(f"two of {kind.name}", read, show, "Enter both values.")

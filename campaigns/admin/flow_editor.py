@@ -5,14 +5,14 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from audience import access
 from audience.models import workspaces_visible_to
-from campaigns.admin import flow_settings
+from campaigns.admin import flow_criteria, flow_settings
 from campaigns.flows import editing, publishing
 from campaigns.flows.drawing import KINDS, Drawing
 from campaigns.flows.editing import CannotEdit, Change, Place
@@ -64,22 +64,42 @@ def settings(request: HttpRequest, admin: FlowAdmin, pk: int, key: int) -> HttpR
     except CannotEdit as error:
         raise Http404(str(error)) from error
     if request.method == "POST":
-        said = flow_settings.read(step["kind"], request.POST)
+        try:
+            said = flow_settings.read(step["kind"], request.POST)
+        except ValidationError as error:
+            return _unreadable(request, flow, step, error)
         if "save" in request.POST:
             return _save(request, flow, key, said)
         step = editing.find(editing.replace(key, said)(deepcopy(flow.steps)), key)
-        if request.POST.get("more") == "rule":
-            first = {"field": "mail.opened", "operator": "since_step", "value": None}
-            joiner, nodes = next(iter((step.get("criteria") or {"all": []}).items()))
-            step["criteria"] = {joiner: [*nodes, first]}
-    drawing = Drawing(flow)
-    context = flow_settings.shown(flow, step, drawing.titles) | {
+    return render(request, "admin/campaigns/flow/settings.html", _form(request, flow, step))
+
+
+@require_POST
+def criteria(request: HttpRequest, admin: FlowAdmin, pk: int) -> HttpResponse:
+    """The criteria that stand in a form, saved or not, in words, or what is wrong with them and where."""
+    flow = _editable(request, admin, pk)
+    context = flow_criteria.answer(flow, request.POST.get("criteria", ""))
+    return render(request, "admin/campaigns/flow/asked.html", context)
+
+
+def _form(request: HttpRequest, flow: Flow, step: editing.Raw) -> dict[str, Any]:
+    return flow_settings.shown(flow, step, Drawing(flow)) | {
         "flow": flow,
         "may_edit": access.may_edit(request.user, flow.workspace_id),
         "seen": request.POST.get("seen") or editing.fingerprint(flow.steps),
-        "sends": drawing.sends,
     }
-    return render(request, "admin/campaigns/flow/settings.html", context)
+
+
+def _unreadable(request: HttpRequest, flow: Flow, step: editing.Raw, error: ValidationError) -> HttpResponse:
+    """The form again, with criteria that are no JSON as they were written, and in place of the flow's."""
+    context = _form(request, flow, step) | {
+        "criteria_text": request.POST["criteria"],
+        "criteria_problem": error.messages[0],
+    }
+    response = render(request, "admin/campaigns/flow/settings.html", context)
+    response["HX-Retarget"] = f"#settings-{step['key']}"
+    response["HX-Reswap"] = "innerHTML"
+    return response
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

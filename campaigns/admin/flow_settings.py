@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from audience.admin.criteria import parse
 from audience.models import Attribute
-from campaigns.admin import flow_rules
-from campaigns.admin.flow_rules import number
-from campaigns.flows.drawing import KINDS, UNITS, WEEKDAYS
+from campaigns.admin import flow_criteria
+from campaigns.flows.drawing import KINDS, UNITS, WEEKDAYS, Drawing
 from campaigns.flows.editing import Raw
 from campaigns.models import Flow, Sender, Template
 
 Data = Mapping[str, Any]
 
 
-def shown(flow: Flow, step: Raw, titles: Mapping[int, str]) -> dict[str, Any]:
-    """What the form of a step needs; of other steps their titles, by key."""
+def shown(flow: Flow, step: Raw, drawing: Drawing) -> dict[str, Any]:
+    """What the form of a step needs."""
     kind = step["kind"]
-    context: dict[str, Any] = {"step": step, "kind": kind, "what": KINDS[kind][0], "titles": titles}
+    context: dict[str, Any] = {"step": step, "kind": kind, "what": KINDS[kind][0], "titles": drawing.titles}
     if kind == "send":
         context["templates"] = Template.objects.of(flow.workspace).order_by("name").values_list("pk", "name")
         context["senders"] = [(sender.pk, str(sender)) for sender in Sender.objects.of(flow.workspace)]
     if kind in ("condition", "wait_for"):
-        context["rules"] = flow_rules.drawn(flow.workspace, step.get("criteria"))
+        context |= flow_criteria.shown(flow, step.get("criteria"), drawing.sends)
     if kind in ("wait", "wait_for"):
         context |= _times(step)
     if kind == "update":
@@ -48,11 +48,27 @@ def _times(step: Raw) -> dict[str, Any]:
 
 
 def read(kind: str, data: Any) -> Raw:
-    """The settings that a form says. What cannot be right stays as it is, for the checks to complain of."""
+    """The settings that a form says. What cannot be right stays as it is, for the checks to complain of.
+
+    Raises ValidationError for criteria that are no JSON, which there is no way to keep.
+    """
     settings: Raw = READERS[kind](data)
     if name := data.get("name", "").strip()[:100]:
         settings["name"] = name
     return settings
+
+
+def number(text: str) -> int | float | str | None:
+    """A number as it was written; None of nothing, and what is none as it is, to be complained of."""
+    try:
+        return int(text) if text else None
+    except ValueError:
+        pass
+    try:
+        found = float(text)
+    except ValueError:
+        return text
+    return found if abs(found) < 10**15 else text
 
 
 def _send(data: Data) -> Raw:
@@ -80,11 +96,15 @@ def _wait(data: Any) -> Raw:
 
 
 def _wait_for(data: Data) -> Raw:
-    return {"criteria": flow_rules.read(data), "at_most": _duration(data)}
+    return {"criteria": _criteria(data), "at_most": _duration(data)}
 
 
 def _condition(data: Data) -> Raw:
-    return {"criteria": flow_rules.read(data)}
+    return {"criteria": _criteria(data)}
+
+
+def _criteria(data: Data) -> Any:
+    return parse(data.get("criteria") or "{}")
 
 
 def _split(data: Any) -> Raw:

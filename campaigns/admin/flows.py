@@ -20,7 +20,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from audience import access
 from audience.admin.base import WorkspaceAdmin, WorkspaceForm, user_of
-from audience.admin.segments import CriteriaField
+from audience.admin.criteria import CriteriaField
 from campaigns.admin import flow_editor
 from campaigns.flows import checks, publishing
 from campaigns.flows.problems import InvalidFlow
@@ -76,6 +76,9 @@ class FlowAdmin(WorkspaceAdmin):
             path("<int:pk>/publish/", publish, name="campaigns_flow_publish"),
             path("<int:pk>/editor/", self._page(flow_editor.page), name="campaigns_flow_editor"),
             path("<int:pk>/editor/act/", self._page(flow_editor.act), name="campaigns_flow_act"),
+            path(
+                "<int:pk>/editor/criteria/", self._page(flow_editor.criteria), name="campaigns_flow_criteria"
+            ),
             path("<int:pk>/editor/<int:key>/", self._page(flow_editor.settings), name="campaigns_flow_step"),
             *super().get_urls(),
         ]

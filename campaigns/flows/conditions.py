@@ -83,9 +83,9 @@ def steps_asked_about(group: Group) -> Iterator[int]:
 
 def _own(criteria: object) -> list[Field]:
     types: dict[str, str] = {}
-    for name, value in _rules(criteria):
-        if _property.fullmatch(name):
-            types.setdefault(name, type_of(value))
+    for rule in segments.rules_in(criteria):
+        if _property.fullmatch(rule["field"]):
+            types.setdefault(rule["field"], _type_asked(rule))
     return [*_registered.values(), *(of_event(name, type_) for name, type_ in types.items())]
 
 
@@ -115,17 +115,13 @@ def type_of(value: object) -> str:
     return Attribute.Type.DATE if is_date else Attribute.Type.TEXT
 
 
-def _rules(node: object) -> Iterator[tuple[str, Any]]:
-    """The fields that a tree of criteria names, valid or not, with the values that they are asked about."""
-    waiting = [node]
-    while waiting:
-        inner = waiting.pop()
-        if isinstance(inner, Mapping):
-            if isinstance(inner.get("field"), str):
-                yield inner["field"], inner.get("value")
-            waiting.extend(inner.values())
-        elif isinstance(inner, list):
-            waiting.extend(inner)
+def _type_asked(rule: Mapping[str, Any]) -> str:
+    """The type of the property that a rule asks about; while the value is missing, as the operator says."""
+    value, operator = rule.get("value"), rule.get("operator")
+    if value not in (None, []) or not isinstance(operator, str):
+        return type_of(value)
+    types = (type_ for type_ in Attribute.Type.values if operator in of_event(rule["field"], type_).operators)
+    return next(types, Attribute.Type.TEXT)
 
 
 def _step(workspace: Workspace, raw: object) -> int:
@@ -134,4 +130,4 @@ def _step(workspace: Workspace, raw: object) -> int:
     return raw
 
 
-STEP = Kind("step", _step, lambda key: f"step {key}")
+STEP = Kind("step", _step, lambda key: f"step {key}", "Choose a step.")

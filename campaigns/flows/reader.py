@@ -232,7 +232,7 @@ def _is_id(value: object) -> bool:
 
 def _criteria(raw: Raw) -> Mapping[str, Any]:
     criteria = raw.get("criteria")
-    if not isinstance(criteria, dict) or not criteria:
+    if not isinstance(criteria, dict) or not any(criteria.values()):
         raise _Wrong("It asks nothing. Add a rule.")
     return criteria
 

@@ -224,3 +224,53 @@ def test_an_attribute_named_like_a_lookup_is_an_attribute(workspace: Workspace) 
     for name in ("contains", "has_key", "isnull", "gte", "id"):
         AttributeFactory(workspace=workspace, name=name, type=Attribute.Type.NUMBER)
         assert segments.count(workspace, {"all": [rule(f"attributes.{name}", "equals", 3)]}) == 0
+
+
+# --- What is wrong, by its place -------------------------------------------------------------------------
+
+
+def wrong(workspace: Workspace, criteria: object) -> list[tuple[tuple[int, ...], str]]:
+    with pytest.raises(InvalidCriteria) as refused:
+        segments.validate(workspace, criteria)
+    return [(problem.path, problem.message) for problem in refused.value.problems]
+
+
+def test_everything_that_is_wrong_is_said_at_once_each_at_its_place(workspace: Workspace) -> None:
+    nested = {"any": [rule(value="three"), rule(), {"all": []}, rule("attributes.vip", "equals", None)]}
+    assert wrong(workspace, {"all": [rule(""), nested, rule(operator="")]}) == [
+        ((0,), "Choose what is asked about."),
+        ((1, 0), "Needs a number such as 3 or 49.5, not 'three'."),
+        ((1, 2), "Add a rule."),
+        ((1, 3), "Choose yes or no."),
+        ((2,), "Choose how it is asked."),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "operator", "value", "message"),
+    [
+        ("attributes.plan", "equals", "", "Enter a text."),
+        ("attributes.plan", "in", [], "Enter at least one value."),
+        ("attributes.orders", "greater", None, "Enter a number."),
+        ("attributes.orders", "between", [1, None], "Enter both values."),
+        ("attributes.last_order", "after", None, "Choose a date."),
+        ("created_at", "in_last_days", None, "Enter how many days."),
+        ("attributes.gone", "equals", 1, "There is no field 'attributes.gone'."),
+        ("attributes.plan", "greater", 1, "Attributes.plan has no operator 'greater'."),
+    ],
+)
+def test_a_rule_that_is_not_finished_says_what_is_missing(
+    workspace: Workspace, field: str, operator: str, value: Any, message: str
+) -> None:
+    assert wrong(workspace, {"all": [rule(field, operator, value)]}) == [((0,), message)]
+
+
+def test_what_is_no_group_is_wrong_as_a_whole(workspace: Workspace) -> None:
+    assert wrong(workspace, {}) == [((), "Add a rule.")]
+    assert wrong(workspace, {"all": []}) == [((), "Add a rule.")]
+    [(path, message)] = wrong(workspace, 7)
+    assert path == () and "This is 7" in message
+
+
+def test_a_tree_that_is_wrong_all_over_is_not_read_to_its_end(workspace: Workspace) -> None:
+    assert len(wrong(workspace, {"all": [{"all": []}] * 5_000})) == 100

@@ -81,12 +81,12 @@ def test_a_step_is_dragged_into_a_branch(editor: Page) -> None:
 def test_rules_follow_what_is_chosen(editor: Page) -> None:
     editor.locator("#title-7").click()
     form = editor.locator("#settings-7")
-    # Nobody but a test is quicker than htmx, which wires what it has put in a moment later.
-    expect(form.locator("form:not(.htmx-added)")).to_be_visible()
-    form.get_by_label("What is asked about").select_option("created_at")
+    form.get_by_role("button", name="Field: mail opened").click()
+    editor.get_by_role("combobox", name="Search").fill("customer since")
+    editor.keyboard.press("Enter")
     expect(form.get_by_label("Step", exact=True)).to_have_count(0)
-    form.get_by_label("How", exact=True).select_option("in_last_days")
-    form.get_by_label("Days").fill("30")
+    form.get_by_label("How", exact=True).select_option("in the last")
+    form.get_by_label("Days", exact=True).fill("30")
     form.get_by_role("button", name="Save the step").click()
     expect(editor.locator("#step-7 .step-words p")).to_contain_text("customer since in the last 30 days")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from campaigns.flows.conditions import _rules
+from audience import segments
 from campaigns.flows.problems import InvalidFlow
 from campaigns.flows.reader import read
 from tests.flows import ask, jump, leave, send, split, until, update, wait, wait_for
@@ -113,7 +113,7 @@ def test_nesting_without_end_is_refused() -> None:
     for _ in range(900):
         criteria = {"all": [criteria]}
     steps = [{"key": 1, "kind": "condition", "criteria": criteria}, leave(2)]
-    assert list(_rules(criteria)) == [("subscribed", None)]
+    assert list(segments.rules_in(criteria)) == [{"field": "subscribed"}]
     read(steps)
     deep: list[Any] = [leave(99)]
     for key in range(1, 13):

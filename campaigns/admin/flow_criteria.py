@@ -1,0 +1,53 @@
+"""The criteria of a flow's steps: what the builder offers for them, and what it is answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from audience import segments
+from audience.admin.criteria import by_place, parse, written
+from audience.models import Attribute
+from audience.segments import Field
+from audience.segments.offered import operators_of
+from campaigns.flows import conditions
+from campaigns.models import Flow
+
+HEADINGS = {
+    "mail.": "The mails of this flow",
+    conditions.EVENT: "The event they began by",
+    "": "Customer",
+    "attributes.": "Attributes",
+    "engagement.": "All mails",
+}
+
+
+def shown(flow: Flow, criteria: object, sends: list[tuple[int, str]]) -> dict[str, Any]:
+    """What a form of a step with criteria needs; `sends` are the steps whose mails may be asked about."""
+    known = [*conditions.own_fields(), *segments.fields(flow.workspace)]
+    of_event = Field(conditions.EVENT, "a property of the event", "event", {})
+    words = segments.vocabulary([*known, of_event], HEADINGS)
+    more = {
+        "workspace": flow.workspace_id,
+        "labels": segments.labels(flow.workspace, criteria, known),
+        "choices": {conditions.STEP.name: sends},
+        "event": {
+            type_.value: {"label": type_.label, "operators": len(words["operators"]) + number}
+            for number, type_ in enumerate(Attribute.Type)
+        },
+    }
+    words["operators"] += [
+        operators_of(conditions.of_event(conditions.EVENT, type_)) for type_ in Attribute.Type
+    ]
+    return {"vocabulary": words | more, "criteria_text": written(criteria or {"all": []})}
+
+
+def answer(flow: Flow, text: str) -> dict[str, Any]:
+    """Criteria in words, or what is wrong with them and where."""
+    try:
+        return {"words": conditions.describe(flow.workspace, parse(text or "{}"))}
+    except ValidationError as error:
+        return {"error": error.messages[0]}
+    except segments.InvalidCriteria as error:
+        return {"problems": by_place(error.problems)}
