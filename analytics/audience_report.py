@@ -64,14 +64,13 @@ def size(workspaces: Collection[Workspace]) -> AudienceCount | None:
     return AudienceCount(at=oldest.at, **counts.aggregate(**{name: Sum(name) for name in names}))
 
 
-def growth(workspaces: Collection[Workspace], days: int) -> list[Growth]:
-    """The last days, each with how many were opted in at its end, counted back from today's number."""
+def growth(workspaces: Collection[Workspace], days: int, counted: AudienceCount | None) -> list[Growth]:
+    """The last days, each with how many were opted in at its end, counted back from `size`."""
     today = timezone.now().date()
     first = today - timedelta(days=days - 1)
     rows = AudienceDay.objects.filter(workspace__in=workspaces, day__gte=first).order_by("day")
     sums = rows.values_list("day").annotate(came=Sum("opted_in"), went=Sum("opted_out"))
     per_day = {day: (came, went) for day, came, went in sums}
-    counted = size(workspaces)
     subscribed = counted.subscribed if counted else 0
     found = []
     for back in range(days):

@@ -82,7 +82,7 @@ class Line(NamedTuple):
 def behind(question: Question, after: int = 0, size: int = PAGE) -> list[Line]:
     """The next people after a ledger row, at most `size`; reads by index, however many there are."""
     if question.number in REACTIONS:
-        return [_reacted(found, question) for found in _reactions(question, after)[:size]]
+        return [_reacted(found, question) for found in reactions(question, after)[:size]]
     if question.number in GOALS:
         return [_reached(found) for found in _goals(question, after)[:size]]
     return list(_ledger_lines(question, after, size))
@@ -99,7 +99,8 @@ def everybody(question: Question) -> Iterator[Line]:
 # --- Of the reactions ----------------------------------------------------------------------------------
 
 
-def _reactions(question: Question, after: int) -> QuerySet[Reaction]:
+def reactions(question: Question, after: int = 0) -> QuerySet[Reaction]:
+    """The reactions of a number after a ledger row."""
     rows = Reaction.objects.filter(
         campaign=question.campaign, type=question.number, link=question.link, sendlog_id__gt=after
     )
@@ -138,12 +139,17 @@ def _ledger_lines(question: Question, after: int, size: int) -> Iterator[Line]:
     """Go through the blocks that hold such rows, some at a time, until there are enough."""
     missing = size
     for first, last in _runs(question, after, size):
-        rows = _ledger(question).filter(id__gt=max(after, first * BLOCK - 1), id__lt=(last + 1) * BLOCK)
+        rows = in_blocks(question, first, last).filter(id__gt=after)
         for row in rows[:missing]:
             missing -= 1
             yield Line(row.pk, row.email, row.customer_id, row.sent_at, _why(row))
         if not missing:
             return
+
+
+def in_blocks(question: Question, first: int, last: int) -> QuerySet[SendLog]:
+    """The rows of a number of the ledger in these blocks of it."""
+    return _ledger(question).filter(id__gte=first * BLOCK, id__lt=(last + 1) * BLOCK)
 
 
 def _runs(question: Question, after: int, size: int) -> Iterator[tuple[int, int]]:

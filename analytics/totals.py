@@ -100,6 +100,8 @@ class Reason:
     reason: str
     code: str
     mails: int
+    # The first block of the ledger that holds such mails; a bounce is not looked up there.
+    block: int = 0
 
 
 def of(scope: Scope) -> Totals:
@@ -173,7 +175,9 @@ def links(scope: Scope) -> dict[int, LinkTotals]:
 def reasons(scope: Scope) -> list[Reason]:
     """Why mails were not delivered, the most frequent reason first."""
     ledger = scope.of(LedgerSum.objects.exclude(status__in=("waiting", "sent")))
-    failures = ledger.values_list("status", "reason", "code").annotate(n=Sum("mails")).order_by()
+    failures = (
+        ledger.values_list("status", "reason", "code").annotate(n=Sum("mails"), first=Min("block")).order_by()
+    )
     bounced = scope.of(ReactionSum.objects.filter(type=Type.BOUNCED, link=0, people=False))
     bounces = bounced.values_list("code").annotate(n=Sum("mails")).filter(n__gt=0).order_by()
     found = [Reason(*row) for row in failures] + [Reason("bounced", "", *row) for row in bounces]

@@ -6,6 +6,7 @@ and flows alike. Each verdict stands on the row as its reason.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -21,6 +22,8 @@ from delivery.models import SendLog
 
 Status = SendLog.Status
 Reason = SendLog.Reason
+# So many people are all asked about. Of more some are drawn by chance, so many in so many tries at the most.
+LOOKED_AT, DRAWN, TRIES = 5_000, 2_000, 20_000
 
 
 class Due(NamedTuple):
@@ -129,24 +132,49 @@ class Capped(NamedTuple):
 
     people: int = 0
     is_skipped: bool = True
+    # Judged by some of them.
+    is_estimate: bool = False
 
 
-def capped(workspace: Workspace, customers: QuerySet[Customer]) -> Capped:
-    """Count who of these customers may be mailed but for the cap, as the ledger stands now. Two queries.
+def capped(workspace: Workspace, customers: QuerySet[Customer], mailable: int) -> Capped:
+    """Count who of these customers may be mailed but for the cap, as the ledger stands now.
 
-    For pages: judge() decides when a mail is due, and asks of a mail in doubt when it became so.
+    `mailable` is how many of them may be mailed; of more than LOOKED_AT some answer for all, so that it costs
+    the same however many there are, and however long the ledger is. For pages: judge() decides when a mail
+    is due, and asks of a mail in doubt when it became so.
     """
     policy: ContactPolicy | None = ContactPolicy.objects.filter(workspace=workspace).first()
     if policy is None or not policy.cap_mails:
         return Capped()
+    suppressed = Suppression.objects.filter(workspace=workspace, email=OuterRef("email"))
+    free = customers.filter(~Exists(suppressed), subscribed=True, unmailable=False).order_by()
+    is_estimate = mailable > LOOKED_AT
+    asked = _drawn(workspace, free, mailable) if is_estimate else list(free.values_list("pk", flat=True))
+    full = _full(policy, policy.cap_mails, asked)
+    people = round(mailable * full / max(len(asked), 1)) if is_estimate else full
+    return Capped(people, policy.cap_action == ContactPolicy.Action.SKIP, is_estimate)
+
+
+def _drawn(workspace: Workspace, customers: QuerySet[Customer], expected: int) -> list[int]:
+    """Some of these customers, anywhere between the first and the last of the workspace."""
+    ids = Customer.objects.of(workspace).order_by("pk").values_list("pk", flat=True)
+    between = range(ids.first() or 0, (ids.last() or 0) + 1)
+    tries = min(DRAWN * len(between) // expected, TRIES, len(between))
+    drawn = random.sample(between, tries)
+    return list(customers.filter(pk__in=drawn).values_list("pk", flat=True))
+
+
+def _full(policy: ContactPolicy, most: int, customers: Sequence[int]) -> int:
+    """How many of these customers have had as many mails as they may have."""
     since = clock.now() - timedelta(days=policy.cap_days)
     doubtful = Q(status__in=[Status.SENDING, Status.UNKNOWN], due_at__gt=since)
-    rows = SendLog.objects.filter(Q(status=Status.SENT, sent_at__gt=since) | doubtful, workspace=workspace)
-    full = rows.order_by().values("customer").annotate(had=Count("pk")).filter(had__gte=policy.cap_mails)
-    suppressed = Suppression.objects.filter(workspace=workspace, email=OuterRef("email"))
-    free = customers.filter(~Exists(suppressed), subscribed=True, unmailable=False)
-    people = free.order_by().filter(pk__in=full.values("customer")).count()
-    return Capped(people, policy.cap_action == ContactPolicy.Action.SKIP)
+    rows = SendLog.objects.filter(
+        Q(status=Status.SENT, sent_at__gt=since) | doubtful,
+        workspace=policy.workspace_id,
+        customer__in=customers,
+    )
+    counted = rows.order_by().values("customer").annotate(had=Count("pk"))
+    return int(counted.filter(had__gte=most).count())
 
 
 def _had(workspace_id: int, customers: set[int], since: datetime, now: datetime) -> dict[int, list[datetime]]:

@@ -103,8 +103,9 @@ def _stage(
         status=Campaign.Status.ACTIVE,
         activated_at=clock.now(),
     )
-    for sender in senders or _usable(flow.workspace):
-        CampaignSender.objects.create(campaign=campaign, sender=sender)
+    CampaignSender.objects.bulk_create(
+        CampaignSender(campaign=campaign, sender=sender) for sender in senders or _usable(flow.workspace)
+    )
     starts.begin(campaign)
     starts.enter_these(campaign, people, clock.now(), context)
     return campaign

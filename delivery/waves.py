@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from django.utils import timezone
 
+from audience.models import Customer
 from campaigns import schedule
 from campaigns.models import Campaign
 
@@ -33,9 +34,10 @@ def waves(campaign: Campaign) -> list[Wave]:
         return []
     if campaign.clock == Campaign.Clock.CUSTOMER and campaign.start_date is None:
         return []
-    people = campaign.matching().filter(subscribed=True, unmailable=False).order_by()
     found: dict[datetime, Counter[str]] = {}
-    for zone, hour, count in people.values_list("time_zone", "best_hour").annotate(n=Count("pk")):
+    for zone, hour, count in (
+        mailed_to(campaign).values_list("time_zone", "best_hour").annotate(n=Count("pk"))
+    ):
         found.setdefault(_moment(campaign, zone, hour), Counter())[zone] += count
     return [
         Wave(
@@ -43,6 +45,11 @@ def waves(campaign: Campaign) -> list[Wave]:
         )
         for at, zones in sorted(found.items())
     ]
+
+
+def mailed_to(campaign: Campaign) -> QuerySet[Customer]:
+    """The customers of a draft who opted in. Raises ValueError."""
+    return campaign.matching().filter(subscribed=True, unmailable=False).order_by()
 
 
 def _moment(campaign: Campaign, zone: str, hour: int | None) -> datetime:

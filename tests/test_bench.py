@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -14,6 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 from django.conf import settings
+from django.db import connection
+from django.urls import resolve
 
 from audience import attributes
 from audience.models import Attribute, Customer
@@ -23,13 +26,14 @@ from delivery.fill import fill_page
 from delivery.models import SendLog
 from tests.bench import people, verify
 from tests.bench.habits import Crowd
-from tests.bench.measures import MEASURES, idle, imports, send_time
+from tests.bench.measures import MEASURES, idle, imports, pages, send_time
 from tests.bench.measures.segments import RULE_SETS
 from tests.bench.measures.tracking import LINKS
 from tests.bench.measures.usual_design import django_template
 from tests.bench.sinks import Sink
 from tests.bench.world import TEMPLATE, World
 from tests.factories import CampaignFactory, SenderFactory, SuppressionFactory
+from tests.test_roles import documented
 
 
 def bench(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -215,3 +219,49 @@ def test_the_control_sends_as_much_as_we_do() -> None:
     customer = SimpleNamespace(orders=7, total_spent=12, city="Rome", plan="pro")
     html = Template(django_template(TEMPLATE.read_text())).render(Context({"customer": customer}))
     assert html.count("href=") == 9 and html.count("180 g") == 3 and 9_000 < len(html) < 12_000
+
+
+# --- Pages ----------------------------------------------------------------------------------------
+
+# The pages of an app (one of them is asked for), somebody's own account, ways out and in, what is opened
+# from a mail, a file to take away, and what asks once more before it does something.
+NOT_DAILY = (
+    "admin/^", "account/", "admin/auth/user/<id>/password", "admin/login", "admin/logout",
+    "admin/password_change", "admin/jsi18n", "admin/r/",
+    "admin/audience/customerimport/<int:pk>/rejected", "customers/<int:pk>/erase",
+    "customers/<int:pk>/export", "mailboxes/callback", "o/<", "p/<", "templates/<int:pk>/delete",
+    "admin/campaigns/template/<int:pk>/attachments/<int:attachment>/remove",
+)  # fmt: skip
+
+
+def test_no_page_that_somebody_reads_daily_is_left_out() -> None:
+    addresses = [re.sub("{.*?}", "1", address).partition("?")[0] for address in (*pages.PAGES, *pages.walk())]
+    measured = {resolve(address).route.strip("/") for address in addresses}
+    left_out = [
+        page
+        for page, cells in documented().items()
+        if "reads" in cells["manager"] + cells["owner"] + cells["site staff"]
+        and not page.endswith("delete")
+        and not page.startswith(NOT_DAILY)
+        and page not in measured
+    ]
+    assert left_out == []
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="It has a PostgreSQL of its own, and once will do.")
+def test_a_tiny_site_is_asked_for_every_page_and_none_takes_more_queries_than_it_may() -> None:
+    done = bench("--only", "pages", "--share", "0.0005", "--runs", "1")
+    _, line = map(json.loads, done.stdout.splitlines())
+    assert line["bench"] == "pages", done.stderr
+    assert (line["customers"], line["campaigns"]) == (500, 100) and line["mails"] > 5_000
+    table = line["pages"]
+    assert table.keys() >= set(pages.PAGES) and any(name.startswith("GET /api/") for name in table)
+    assert {name for name, asked in table.items() if asked["queries"] > pages.QUERIES} <= pages.ENGINE
+    assert all(asked["queries"] and asked["worst"] >= asked["ms"] > 0 for asked in table.values())
+    assert line["pass"] is (not line["missed"]) is (done.returncode == 0)
+
+
+def test_a_page_misses_by_its_time_or_by_its_queries() -> None:
+    assert not pages.Asked([1, 1, 900], 1, pages.QUERIES, pages.PAGE_MS).misses
+    assert pages.Asked([1, 900, 900], 1, 1, pages.PAGE_MS).misses
+    assert pages.Asked([1], 1, pages.QUERIES + 1, pages.PAGE_MS).misses

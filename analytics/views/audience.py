@@ -33,8 +33,8 @@ PAGE = 100
 def audience(request: HttpRequest) -> HttpResponseBase:
     """Growth day by day, and engagement month by month."""
     asked, context, days = _begin(request, "audience", "Audience")
-    growth = audience_report.growth(asked.workspaces(), days)
     counted = audience_report.size(asked.workspaces())
+    growth = audience_report.growth(asked.workspaces(), days, counted)
     months = _months(asked)
     context["size"] = counted
     context["active"] = [

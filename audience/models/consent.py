@@ -57,6 +57,13 @@ class ConsentRecord(WorkspaceModel):
             models.Index(
                 fields=["workspace", "email"], condition=models.Q(granted=False), name="consent_withdrawn"
             ),
+            # Lists of the few: most consents are to e-mail and came in with a file.
+            models.Index(fields=["workspace", "id"], condition=models.Q(channel="sms"), name="consent_sms"),
+            models.Index(
+                fields=["workspace", "source", "id"],
+                condition=~models.Q(source="import"),
+                name="consent_not_imported",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -103,6 +103,16 @@ class Customer(WorkspaceModel):
         indexes = [
             # Filling pages through one workspace's customers by id.
             models.Index(fields=["workspace", "id"], name="customer_page"),
+            # Lists of the few: without them a list without any would look at everybody.
+            models.Index(
+                fields=["workspace", "id"], condition=models.Q(subscribed=False), name="customer_not_opted_in"
+            ),
+            models.Index(
+                fields=["workspace", "id"], condition=models.Q(sms_subscribed=True), name="customer_sms"
+            ),
+            models.Index(
+                fields=["workspace", "id"], condition=models.Q(unmailable=True), name="customer_unmailable"
+            ),
             models.Index(
                 fields=["workspace", "external_id"],
                 condition=~models.Q(external_id=""),

@@ -74,7 +74,7 @@ def is_changed(flow: Flow) -> bool:
 
 def standing(flow: Flow) -> list[Standing]:
     """Who stands where, on versions published so far, for whoever publishes another one. Reads only."""
-    people = dict(_open(flow).values_list("step").annotate(Count("pk")).order_by("step"))
+    people = dict(_open(flow).values_list("step").annotate(n=Count("*")).order_by("step"))
     if not people:
         return []
     labels: dict[int, tuple[str, str]] = {}

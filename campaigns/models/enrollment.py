@@ -148,9 +148,9 @@ class Enrollment(models.Model):
             models.UniqueConstraint(fields=["campaign", "customer", "key"], name="enrollment_once"),
         ]
         indexes = [
-            # Who is on the way, longest due first in each state.
+            # Who is on the way, longest due first in each state; and how many are where, without their rows.
             models.Index(
-                fields=["campaign", "state", "due_at"],
+                fields=["campaign", "state", "due_at", "step"],
                 condition=Q(state__in=["arriving", "waiting", "ready", "mailing"]),
                 name="enrollment_open",
             ),

@@ -34,7 +34,8 @@ def test_growth_is_counted_back_from_todays_number() -> None:
     ConsentRecord.objects.filter(customer=people[0]).update(at=timezone.now() - timedelta(days=2))
     consent.unsubscribe(people[2], channel=EMAIL, source=STAFF)
     roll_up.run()
-    days = audience_report.growth([people[0].workspace], 3)
+    workspaces = [people[0].workspace]
+    days = audience_report.growth(workspaces, 3, audience_report.size(workspaces))
     assert [(day.opted_in, day.opted_out, day.subscribed) for day in days] == [
         (1, 0, 1),
         (0, 0, 1),

@@ -128,7 +128,7 @@ def test_many_campaigns_cost_no_more_queries_than_one(
     for number in range(6):
         Progress.objects.create(campaign=active(f"Running {number}"), matched=9, unknown=1)
     staff.get(reverse(HOME))  # Counts what is new.
-    with django_assert_max_num_queries(30):
+    with django_assert_max_num_queries(28):
         staff.get(reverse(HOME))
     with django_assert_max_num_queries(16):
         staff.get(reverse("site:now"))

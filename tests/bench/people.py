@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection
@@ -32,6 +33,7 @@ PRIMES = {
     "last_order": 160_481_183,
     "vip": 179_424_673,
     "since": 198_491_317,
+    "zone": 236_887_691,
 }
 SERIES = {
     "postgresql": "SELECT generate_series(1, {}) AS i",
@@ -45,6 +47,7 @@ MOMENT = {
     "postgresql": "now() - ({0}) * interval '1 hour'",
     "sqlite": "datetime('now', '-' || ({0}) || ' hours')",
 }
+ZONES = ("", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Sydney")
 JSON = {"postgresql": "CAST({} AS jsonb)", "sqlite": "{}"}
 
 
@@ -57,8 +60,8 @@ def workspace() -> Workspace:
     return made
 
 
-def customers(count: int, *, opted_in: int = 100) -> None:
-    """Write so many customers, of whom so many in a hundred have opted in."""
+def customers(count: int, *, opted_in: int = 100, zones: Sequence[str] = ("",)) -> None:
+    """Write so many customers, of whom so many in a hundred have opted in, spread over these zones."""
     vendor, draw = connection.vendor, _draw
     orders = f"({draw('orders', 41)} * {draw('more_orders', 41)} / 60)"
     town = _one_of("city", ["Berlin", "Paris", "London", "Madrid", "Rome"])
@@ -77,7 +80,7 @@ def customers(count: int, *, opted_in: int = 100) -> None:
             sms_subscribed, time_zone, language, attributes, created_at, updated_at)
         SELECT {workspace().pk}, 'customer' || i || '@' || {_one_of("domain", domains)}, false, '' || i,
             {_one_of("name", ["Ada Adams", "Jörg Berg", "Cleo <3", "", "Eve & Al", "Hugo Díaz"])}, '',
-            {draw("opt_in", 100)} < {opted_in}, false, '',
+            {draw("opt_in", 100)} < {opted_in}, false, {_one_of("zone", zones)},
             {_one_of("language", ["en", "en", "de", "fr", "es"])}, {JSON[vendor].format(attributes)},
             {MOMENT[vendor].format(draw("since", 24_000))}, {MOMENT[vendor].format("0")}
         FROM ({SERIES[vendor].format(count)}) AS numbers"""  # noqa: S608 - made of constants
@@ -94,7 +97,7 @@ def _draw(what: str, sides: int) -> str:
     return f"(i * CAST({PRIMES[what]} AS bigint) % {MODULUS} % {sides})"
 
 
-def _one_of(what: str, texts: list[str]) -> str:
+def _one_of(what: str, texts: Sequence[str]) -> str:
     cases = " ".join(f"WHEN {number} THEN '{text}'" for number, text in enumerate(texts))
     return f"CASE {_draw(what, len(texts))} {cases} END"
 

@@ -16,6 +16,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from audience.models import ContactPolicy, Customer, Membership, Suppression, Workspace
 from campaigns import drafts
 from campaigns.models import Campaign, CampaignTransition, Sender
+from delivery import policy
 from delivery.models import SendLog
 from tests.delivery.staff import customer_of_the_site, member, stranger
 from tests.factories import (
@@ -317,6 +318,37 @@ def test_who_has_had_enough_mails_is_counted_by_the_contact_policy(action: str, 
     assert (page["funnel"].matched, page["funnel"].will_be_sent) == (3, gets_it)
     assert ("1 of them have had as many mails" in page["page"]) == (action == "move")
     assert (SendLog.Reason.CAPPED.label in page["page"]) == (action == "skip")
+
+
+@pytest.mark.parametrize("action", ["skip", "move"])
+def test_of_many_who_has_had_enough_mails_is_estimated_and_said_to_be(
+    action: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policy, "LOOKED_AT", 3)
+    people = CustomerFactory.create_batch(8)
+    draft = CampaignFactory(audience="all_subscribed", segment=None)
+    ContactPolicy.objects.create(workspace=draft.workspace, cap_mails=1, cap_action=action)
+    for customer in people[:6]:
+        mailed(customer, days=1)
+    page = review(draft)
+    # So few are all drawn: the estimate is right.
+    assert (page["funnel"].matched, page["funnel"].will_be_sent) == (8, 2 if action == "skip" else 8)
+    assert ("Send to about 2 people" in page["page"]) == (action == "skip")
+    assert ("About 6 of them have had as many mails" in page["page"]) == (action == "move")
+    assert "is an estimate" in page["page"]
+
+
+@pytest.mark.parametrize("looked_at", [3, 100])
+def test_the_funnel_costs_as_many_queries_for_many_as_for_few(
+    looked_at: int, monkeypatch: pytest.MonkeyPatch, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    monkeypatch.setattr(policy, "LOOKED_AT", looked_at)
+    CustomerFactory.create_batch(8)
+    draft = CampaignFactory(audience="all_subscribed", segment=None)
+    ContactPolicy.objects.create(workspace=draft.workspace, cap_mails=1)
+    client = member(draft.workspace)
+    with django_assert_max_num_queries(17):
+        client.get(reach(draft), {"review": "1"})
 
 
 def mailed(customer: Customer, days: int) -> None:

@@ -129,8 +129,8 @@ def _latest(seen: QuerySet[Campaign]) -> list[Line]:
 def _growth(request: HttpRequest) -> dict[str, Any]:
     """How many are opted in, and how that came about in the last month."""
     workspaces = list(workspaces_visible_to(request.user))
-    days = audience_report.growth(workspaces, GROWTH_DAYS)
     size = audience_report.size(workspaces)
+    days = audience_report.growth(workspaces, GROWTH_DAYS, size)
     came, went = sum(day.opted_in for day in days), sum(day.opted_out for day in days)
     series = [Series("Opted in to e-mail", [day.subscribed for day in days], "primary", "area")]
     labels = [date_format(day.day, "j M") for day in days]

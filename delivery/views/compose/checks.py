@@ -18,7 +18,7 @@ from campaigns.gaps import gaps
 from campaigns.models import Campaign
 from delivery import pace, test_send
 from delivery.views.frame import find_campaign, staff_page
-from delivery.waves import waves
+from delivery.waves import mailed_to, waves
 
 # Stands for the link that each mail gets of its own, which is none of the author's.
 UNSUBSCRIBE = "https://unsubscribe.example.com/"
@@ -46,7 +46,7 @@ def times(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         found = waves(campaign)
         # Near enough for an estimate, and much quicker than the funnel: few are suppressed and opted in.
-        mails = campaign.matching().filter(subscribed=True, unmailable=False).count()
+        mails = sum(wave.people for wave in found) or mailed_to(campaign).count()
     except ValueError:
         return render(request, "delivery/compose/checks_times.html", {"campaign": campaign})
     end, because = pace.expected_of_draft(campaign, mails, timezone.now())

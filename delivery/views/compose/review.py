@@ -164,7 +164,8 @@ def _funnel(campaign: Campaign) -> dict[str, Any]:
     except ValueError as error:
         return {"funnel": None, "funnel_error": str(error)}
     funnel = mailable.funnel(matching)
-    capped = Capped() if campaign.flow_id else policy.capped(campaign.workspace, matching)
+    mailable_now = 0 if campaign.flow_id else funnel.will_be_sent
+    capped = policy.capped(campaign.workspace, matching, mailable_now) if mailable_now else Capped()
     if capped.people and capped.is_skipped:
         funnel = Funnel(funnel.matched, funnel.refused | {SendLog.Reason.CAPPED: capped.people})
     refused = Counter(funnel.refused).most_common()
@@ -172,6 +173,9 @@ def _funnel(campaign: Campaign) -> dict[str, Any]:
         "funnel": funnel,
         "refused": [(SendLog.Reason(reason).label, count) for reason, count in refused],
         "description": description,
+        # How many have had enough mails is estimated, and with it who will get it; the rest is exact.
+        "is_estimate": capped.is_estimate and capped.people > 0,
+        "is_about": capped.is_estimate and capped.people > 0 and capped.is_skipped,
         "later": 0 if capped.is_skipped else capped.people,
     }
 

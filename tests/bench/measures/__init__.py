@@ -14,6 +14,7 @@ from tests.bench.measures import (
     idle,
     imports,
     million,
+    pages,
     reports,
     segments,
     send_time,
@@ -54,4 +55,5 @@ MEASURES = {
     "send_time": Measure(send_time.measure, ()),
     "reports": Measure(reports.measure, ("postgres",)),
     "flows": Measure(flows.measure, ("postgres",)),
+    "pages": Measure(pages.measure),
 }

@@ -20,7 +20,6 @@ PEOPLE = 1_000_000
 PROCESSES = 2
 PER_SECOND = 20_000
 MOST_MB = 150
-ZONES = ["", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Sydney"]
 ORDERS = {"all": [{"field": "attributes.orders", "operator": "greater", "value": 3}]}
 # From the first wait through a condition and a split to one of two waits by the customer's clock.
 STEPS = [
@@ -38,10 +37,7 @@ STEPS = [
 
 
 def measure(world: World) -> Iterator[Line]:
-    people.customers(world.scaled(PEOPLE))
-    cases = " ".join(f"WHEN {number} THEN '{zone}'" for number, zone in enumerate(ZONES))
-    people.run(f"UPDATE audience_customer SET time_zone = CASE id % {len(ZONES)} {cases} END")  # noqa: S608
-    people.run("VACUUM ANALYZE audience_customer")
+    people.customers(world.scaled(PEOPLE), zones=people.ZONES)
     entering, moving, peaks = [], [], [0]
     for _ in range(world.runs):
         people.run("TRUNCATE campaigns_enrollment")
