@@ -70,6 +70,21 @@ def bring_back(workspace_id: int, emails: Iterable[str]) -> int:
     return len(known)
 
 
+def reasons(workspace: Workspace, email: str) -> list[str]:
+    """Why an address that was erased must not be mailed; empty when it never was. One query."""
+    erased = ErasedAddress.objects.of(workspace).filter(digest__in=digests(workspace, email))
+    return list(erased.values_list("reason", flat=True))
+
+
+def let_back(workspace: Workspace, email: str) -> None:
+    """Forget that an address was erased, whose owner opts in again; never one with a stronger reason.
+
+    Else the next door to write them would suppress them again. Within the caller's transaction.
+    """
+    erased = ErasedAddress.objects.of(workspace).filter(digest__in=digests(workspace, email))
+    erased.filter(reason=Suppression.Reason.UNSUBSCRIBE).delete()
+
+
 def digests(workspace: Workspace, email: str) -> list[str]:
     """The hashes of an address, by the newest key first: those of links, which are kept for years."""
     said = f"erased\0{workspace.pk}\0{email}".encode()

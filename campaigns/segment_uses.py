@@ -32,4 +32,5 @@ def campaigns_on(ids: Iterable[int]) -> list[Use]:
             pk=campaign.pk,
         )
         for campaign in rows
+        if campaign.segment_id is not None
     ]

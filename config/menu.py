@@ -35,8 +35,9 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         {
             "title": "Audience",
             "items": [
-                _list("Customers", "group", "audience_customer") | {"active": _is_about("customer")},
+                _page("Customers", "group", "audience:customers") | {"active": _is_about("customer")},
                 _list("Segments", "filter_alt", "audience_segment"),
+                _list("Sign-up forms", "how_to_reg", "delivery_signupform"),
                 _list("Suppressions", "block", "audience_suppression"),
                 _list("Imports", "upload_file", "audience_customerimport"),
                 _list("Attributes", "label", "audience_attribute"),
@@ -58,13 +59,13 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def _settings(request: HttpRequest) -> dict[str, Any]:
-    one = access.sole_workspace(request.user) is not None
-    workspaces = _list("General" if one else "Workspaces", "tune", "audience_workspace")
+    general = _page("Workspace and members", "tune", "audience:settings") | {"active": _is_settings}
+    workspaces = _list("Workspaces", "domain", "audience_workspace", _is_superuser)
     users = _list("Users", "person", "auth_user", _is_superuser)
-    memberships = _list("Memberships", "group_add", "audience_membership", _owns)
+    memberships = _list("Memberships", "group_add", "audience_membership", _is_superuser)
     keys = _list("API keys", "key", "audience_apikey", _owns)
     log = _list("Audit log", "history", "audience_auditentry", _owns)
-    return {"title": "Settings", "items": [workspaces, users, memberships, keys, log]}
+    return {"title": "Settings", "items": [general, workspaces, users, memberships, keys, log]}
 
 
 def _is_about(thing: str) -> Callable[[HttpRequest], bool]:
@@ -78,6 +79,10 @@ def _is_about(thing: str) -> Callable[[HttpRequest], bool]:
 
 def _is_report(request: HttpRequest) -> bool:
     return request.path.startswith("/reports/")
+
+
+def _is_settings(request: HttpRequest) -> bool:
+    return request.path.startswith("/settings/")
 
 
 def _may_view(request: HttpRequest) -> bool:

@@ -37,8 +37,8 @@ UNFOLD: dict[str, Any] = {
     "BORDER_RADIUS": "8px",
     "COLORS": {"primary": PRIMARY},
     "STYLES": [
-        file(name)
-        for name in ("drumbeat.css", "delivery.css", "reports.css", "flows.css", "criteria.css", "site.css")
+        file(f"{name}.css")
+        for name in ("drumbeat", "delivery", "reports", "flows", "criteria", "site", "audience")
     ],
     "DASHBOARD_CALLBACK": "analytics.views.site.home.context",
     "GLOBAL_CALLBACK": "config.menu.for_every_page",

@@ -7,6 +7,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from analytics.urls import site
+from audience.urls import site as audience
 from audience.views import account
 from config.api import api
 
@@ -18,6 +19,7 @@ urlpatterns = [
     path("account/", include("audience.urls")),
     # By this name the log-in page looks for the way to a new password.
     path("account/password/", account.ResetView.as_view(), name="admin_password_reset"),
+    path("", include(audience)),
     path("", include("campaigns.urls")),
     path("", include("delivery.urls")),
     path("", include(site)),

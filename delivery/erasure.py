@@ -17,7 +17,7 @@ from audience.models import ConsentRecord, Customer, CustomerEvent, Suppression,
 from campaigns.models import Enrollment
 from delivery import reactions
 from delivery.mailbox.store import MailboxStore
-from delivery.models import Event, Inbound, SendLog
+from delivery.models import Event, Inbound, SendLog, Signup
 
 # Of opens and clicks that wait in this host's file to be taken in.
 SPOOL_SECONDS = 10.0
@@ -51,6 +51,7 @@ def export(workspace: Workspace, email: str) -> dict[str, Any]:
         "api_answers": [
             {"at": row.created_at, "body": row.body} for row in idempotency.mentioning(workspace, address)
         ],
+        "sign_ups": [*map(_plain, Signup.objects.of(workspace).filter(email=address).order_by("id"))],
         "provider_reports": [
             {"received_at": report.received_at, "body": bytes(report.body).decode("utf-8", "replace")}
             for report in _reports(workspace, address)
@@ -74,6 +75,7 @@ def erase(workspace: Workspace, email: str) -> dict[str, int]:
         customer = Customer.objects.of(workspace).select_for_update().filter(email=address).first()
         gone = _erase_mails(workspace, address, customer)
         gone |= _erase_elsewhere(customer) if customer else {}
+        gone["sign-ups"] = _erase_signups(workspace, address)
         gone["provider reports"] = _erase_reports(workspace, address)
         gone["answers of the API"] = idempotency.forget_answers(workspace)
         gone |= erasure.forget(workspace, address, customer, customer.pk if customer else 0)
@@ -107,6 +109,14 @@ def _erase_elsewhere(customer: Customer) -> dict[str, int]:
         "customer events": events.update(properties={}, key=key),
         "ways through flows": places.update(context={}, path=[], fence=F("fence") + 1),
     }
+
+
+def _erase_signups(workspace: Workspace, address: str) -> int:
+    """Requests to be written to, confirmed or not; their links are too old from then on."""
+    asked = Signup.objects.of(workspace).filter(email=address)
+    if asked.filter(mail=Signup.Mail.SENDING).exists():
+        raise InHand
+    return int(asked.delete()[0])
 
 
 def _rows(workspace: Workspace, address: str, customer: Customer | None) -> QuerySet[SendLog]:

@@ -46,17 +46,19 @@ from delivery.inbound import shelf
 from delivery.journal import Journal
 from delivery.lanes import Lane, Turns, due_lanes
 from delivery.models import Heartbeat, Progress
+from delivery.signups import queue as signup_mails
 
 logger = logging.getLogger(__name__)
 
 # Seconds between two looks at what dead workers left behind; while no campaign is due, the second.
 MEND_EVERY = 10.0
 MEND_IDLE_EVERY = 30.0
-# Seconds of an import, of taking in opens and clicks, of providers' reports, and of filling a campaign's
-# ledger, in one round.
+# Seconds of an import, of taking in opens and clicks, of providers' reports, of mails that ask to confirm a
+# sign-up, and of filling a campaign's ledger, in one round.
 IMPORT_SECONDS = 2.0
 REACTION_SECONDS = 1.0
 REPORT_SECONDS = 2.0
+SIGNUP_SECONDS = 2.0
 FILL_SECONDS = 1.0
 # Seconds between two looks at an empty queue, and at lanes that wait for a limit.
 POLL_EVERY = 2.0
@@ -131,11 +133,12 @@ class Worker:
             return taken_in
         campaigns = schedule.due_campaigns(clock.now())
         self._mend(MEND_EVERY if campaigns else MEND_IDLE_EVERY)
+        asked = signup_mails.send_due(SIGNUP_SECONDS) > 0
         if not campaigns:
-            return taken_in
+            return taken_in or asked
         filled = _fill_some(campaigns)
         served = self._serve(due_lanes(campaigns, clock.now()))
-        return finish_done_campaigns() > 0 or taken_in or filled or served
+        return finish_done_campaigns() > 0 or taken_in or asked or filled or served
 
     def run_until_idle(self, stop: Callable[[], bool] = lambda: False, seconds: float = 60.0) -> None:
         """Take rounds until nothing is due, `stop` says so, or the time is over; waits for short limits."""
@@ -233,6 +236,7 @@ class Worker:
         feedback.apply_left_over()
         replay.replay_unknown(self._open_hands)
         warm_up.advance()
+        signup_mails.mend()
         shelf.prune()
         idempotency.clear()
         heartbeats.forget_old()

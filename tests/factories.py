@@ -10,6 +10,7 @@ from factory.django import DjangoModelFactory
 
 from audience.models import Attribute, Customer, Membership, Segment, Suppression, Workspace
 from campaigns.models import Campaign, CampaignSender, Flow, Sender, Template
+from delivery.models import SignupForm
 
 
 class WorkspaceFactory(DjangoModelFactory):
@@ -101,6 +102,15 @@ class SenderFactory(DjangoModelFactory):
     from_name = "Acme"
     from_email = "news@acme.example"
     state = Sender.State.READY
+
+
+class SignupFormFactory(DjangoModelFactory):
+    class Meta:
+        model = SignupForm
+
+    workspace = factory.SubFactory(WorkspaceFactory)
+    name = factory.Sequence(lambda n: f"Sign-up form {n}")
+    sender = factory.SubFactory(SenderFactory, workspace=factory.SelfAttribute("..workspace"))
 
 
 class FlowFactory(DjangoModelFactory):

@@ -21,11 +21,12 @@ from pytest_django import Settings
 
 from audience.models import (
     Customer,
+    Membership,
     Segment,
 )
 from campaigns.content import qr
-from campaigns.models import Attachment, Campaign, Flow, Sender, Template
-from delivery.models import SendLog
+from campaigns.models import Attachment, Campaign, Enrollment, Flow, Sender, Template
+from delivery.models import SendLog, SignupForm
 from tests.factories import (
     UserFactory,
 )
@@ -115,6 +116,29 @@ EXAMPLES: dict[str, Callable[[World], dict[str, Any]]] = {
     "campaigns/<int:pk>/progress/": lambda world: {"pk": world.pk(Campaign)},
     "campaigns/<int:pk>/why/": lambda world: {"pk": world.pk(Campaign)},
     "campaigns/<int:pk>/unknown/": lambda world: {"pk": world.pk(Campaign)},
+    "settings/<int:pk>/": lambda world: {"pk": world.other.pk},
+    "settings/<int:pk>/mailing/": lambda world: {"pk": world.other.pk},
+    "settings/<int:pk>/members/": lambda world: {"pk": world.other.pk},
+    "settings/<int:pk>/members/add/": lambda world: {"pk": world.other.pk},
+    **{
+        f"settings/<int:pk>/members/<int:member>/{page}/": lambda world: {
+            "pk": world.other.pk,
+            "member": world.pk(Membership),
+        }
+        for page in ("role", "invite", "remove")
+    },
+    **{
+        f"customers/<int:pk>/{page}": lambda world: {"pk": world.pk(Customer)}
+        for page in ("", "why/", "edit/", "suppress/", "lift/")
+    },
+    "customers/<int:pk>/consent/<str:channel>/": lambda world: {
+        "pk": world.pk(Customer),
+        "channel": "email",
+    },
+    "customers/<int:pk>/flows/<int:enrollment>/": lambda world: {
+        "pk": world.pk(Customer),
+        "enrollment": world.pk(Enrollment),
+    },
     "customers/<int:pk>/erase/": lambda world: {"pk": world.pk(Customer)},
     "customers/<int:pk>/export/": lambda world: {"pk": world.pk(Customer)},
     "customers/<int:pk>/mails/": lambda world: {"pk": world.pk(Customer)},
@@ -126,6 +150,7 @@ EXAMPLES: dict[str, Callable[[World], dict[str, Any]]] = {
     "senders/<int:pk>/reports/": lambda world: {"pk": world.pk(Sender)},
     "senders/<int:pk>/reports/address/": lambda world: {"pk": world.pk(Sender)},
     "senders/<int:pk>/reports/key/": lambda world: {"pk": world.pk(Sender)},
+    "sign-up-forms/<int:pk>/preview/": lambda world: {"pk": world.pk(SignupForm)},
     "senders/<int:pk>/limits/": lambda world: {"pk": world.pk(Sender)},
     "reports/campaigns/<int:pk>/": lambda world: {"pk": world.pk(Campaign)},
     "reports/campaigns/<int:pk>/delivery/": lambda world: {"pk": world.pk(Campaign)},
@@ -148,6 +173,9 @@ PUBLIC = {
     "q/<str:token>.svg",
     "hooks/<str:public_id>/<str:secret>/",
     "account/password/<uidb64>/<token>/",
+    "sign-up/<str:public_id>/",
+    "sign-up/<str:public_id>/frame/",
+    "confirm/<str:token>/",
 }
 # Written as regular expressions: the pages of an app, and Django's way of adding a slash.
 EXPRESSIONS = {r"admin/^(?P<app_label>": ["admin/audience/", "admin/campaigns/"], r"admin/(?P<url>": []}

@@ -32,7 +32,7 @@ from audience.models import (
 from campaigns import attachments, drafts, images, lifecycle, templates
 from campaigns.models import Campaign, Enrollment, FlowVersion, Sender
 from delivery.mailbox.store import MailboxStore
-from delivery.models import Event, Inbound, Progress, SendLog
+from delivery.models import Event, Inbound, Progress, SendLog, Signup
 from tests.campaigns.pictures import png
 from tests.factories import (
     AttributeFactory,
@@ -42,6 +42,7 @@ from tests.factories import (
     MembershipFactory,
     SegmentFactory,
     SenderFactory,
+    SignupFormFactory,
     SuppressionFactory,
     UserFactory,
     WorkspaceFactory,
@@ -121,7 +122,18 @@ def foreign_rows(workspace: Workspace) -> Iterator[Model]:
         workspace=workspace, customer=customer, email=customer.email, granted=True, source="staff"
     )
     yield AuditEntry.objects.create(workspace=workspace, action="changed", name=MARK, door="x")
+    yield foreign_signup_form(workspace, sender)
     yield from foreign_reports(row)
+
+
+def foreign_signup_form(workspace: Workspace, sender: Sender) -> Model:
+    """With somebody who has asked by it."""
+    form: Model = SignupFormFactory(
+        workspace=workspace, sender=sender, name=MARK, heading=MARK, attributes=[MARK]
+    )
+    about = {"workspace": workspace, "form": form, "asked_at": timezone.now()}
+    Signup.objects.create(**about, email=f"{MARK}@example.net", error=MARK)
+    return form
 
 
 def foreign_reports(row: SendLog) -> Iterator[Model]:

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -17,9 +18,9 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.admin import ModelAdmin, StackedInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from audience import access, audit
+from audience import access, audit, members
 from audience.admin.audit import Audited
-from audience.admin.base import WorkspaceAdmin
+from audience.admin.base import WorkspaceAdmin, WorkspaceForm
 from audience.models import ContactPolicy, Membership, Workspace, workspaces_visible_to
 
 admin.site.unregister(User)
@@ -169,10 +170,21 @@ class WorkspaceSettingsAdmin(Audited, ModelAdmin):
         return False
 
 
+class MembershipForm(WorkspaceForm):
+    def clean_role(self) -> str:
+        role: str = self.cleaned_data["role"]
+        if self.instance.pk and role != Membership.Role.OWNER:
+            stored = Membership.objects.get(pk=self.instance.pk)
+            if members.is_last_owner(stored):
+                raise ValidationError(str(members.LastOwner()))
+        return role
+
+
 @admin.register(Membership)
 class MembershipAdmin(Audited, WorkspaceAdmin):
     """Who belongs where. Superusers let people in; owners change roles and let people go."""
 
+    form = MembershipForm
     list_display = ("user", "role")
     list_filter = ("role",)
     list_select_related = ("user",)
@@ -185,9 +197,13 @@ class MembershipAdmin(Audited, WorkspaceAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return access.owns(request.user, self.workspace_id_of(obj) if obj else None)
 
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return self.has_change_permission(request, obj)
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A last owner stays; there is another page on which they can be given a successor."""
+        return self.has_change_permission(request, obj) and not (obj and members.is_last_owner(obj))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         fixed = super().get_readonly_fields(request, obj)
         return [*fixed, "user"] if obj else fixed
+
+    def delete_model(self, request: HttpRequest, obj: Membership) -> None:
+        members.remove(obj)

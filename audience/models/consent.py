@@ -27,6 +27,7 @@ class ConsentRecord(WorkspaceModel):
         LINK = "link", "Link in a mail"
         ONE_CLICK = "one_click", "Mail program's unsubscribe button"
         API = "api", "API"
+        SIGN_UP = "sign_up", "Sign-up form, confirmed"
 
     workspace = models.ForeignKey(
         Workspace, models.PROTECT, related_name="+", db_constraint=False, db_index=False
@@ -39,7 +40,7 @@ class ConsentRecord(WorkspaceModel):
     granted = models.BooleanField(help_text="Yes: opted in. No: opted out.")
     source = models.CharField(max_length=10, choices=Source)
     evidence = models.CharField(
-        max_length=300, blank=True, help_text="What was shown or said, or where it is kept."
+        max_length=1000, blank=True, help_text="What was shown or said, or where it is kept."
     )
     ip_address = models.GenericIPAddressField(null=True, blank=True)
     actor = models.ForeignKey(

@@ -101,7 +101,8 @@ class Customer(WorkspaceModel):
             models.CheckConstraint(condition=models.Q(best_hour__lte=23), name="customer_best_hour"),
         ]
         indexes = [
-            # Filling pages through one workspace's customers by id.
+            # Filling pages through one workspace's customers by id. Beside these, the list's search has
+            # indexes of PostgreSQL's own (audience.search, migration 0009).
             models.Index(fields=["workspace", "id"], name="customer_page"),
             # Lists of the few: without them a list without any would look at everybody.
             models.Index(

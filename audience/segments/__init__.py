@@ -14,7 +14,7 @@ a page offers to whoever builds one, used.py says what uses it.
 """
 
 from audience.segments.fields import fields, of_attribute, register
-from audience.segments.indexes import keep_indexes
+from audience.segments.indexes import indexed_attributes, keep_indexes
 from audience.segments.language import Condition, Field, Operator, Scope
 from audience.segments.offered import labels, vocabulary
 from audience.segments.queries import (
@@ -52,6 +52,7 @@ __all__ = [
     "describe",
     "examples",
     "fields",
+    "indexed_attributes",
     "keep_indexes",
     "labels",
     "matching",

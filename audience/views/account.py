@@ -181,6 +181,29 @@ class ResetForm(PasswordResetForm):
         super().save(**options)
 
 
+class InvitationForm(ResetForm):
+    """The same link, for an account that has no password yet."""
+
+    user: User
+
+    def get_users(self, email: str) -> list[User]:
+        return [self.user]
+
+
+def invite(user: User) -> None:
+    """Mail somebody whose account was made for them a link to set a password.
+
+    To the account's own address and to nobody else: whoever let them in cannot log in as them.
+    """
+    form = InvitationForm({"email": user.email})
+    form.user = user
+    if form.is_valid():
+        form.save(
+            subject_template_name="account/invitation_subject.txt",
+            email_template_name="account/invitation.txt",
+        )
+
+
 class _Framed:
     """In the look of the log-in page."""
 

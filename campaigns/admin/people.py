@@ -72,15 +72,7 @@ def _act(request: HttpRequest, campaign: Campaign, customer: Customer) -> HttpRe
     place = get_object_or_404(places, pk=int(chosen) if chosen.isdecimal() else 0)
     why, actor = request.POST.get("why", "").strip()[:300], user_of(request)
     try:
-        match request.POST.get("act"):
-            case "skip":
-                persons.skip_wait(place, actor)
-            case "move" if request.POST.get("step", "").isdecimal():
-                persons.move(place, int(request.POST["step"]), actor, why)
-            case "remove":
-                persons.remove(place, actor, why)
-            case _:
-                raise persons.CannotMove("Choose what to do. Nothing was changed.")
+        persons.act(place, request.POST.get("act", ""), actor, request.POST.get("step", ""), why)
     except persons.CannotMove as error:
         messages.error(request, str(error))
     else:

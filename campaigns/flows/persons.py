@@ -75,6 +75,19 @@ def targets(enrollment: Enrollment) -> list[Step]:
     return list(_program(enrollment).steps.values())
 
 
+def act(enrollment: Enrollment, what: str, actor: User, step: str = "", why: str = "") -> None:
+    """Do what a page's button says: "skip", "move" to a step, or "remove". Raises CannotMove."""
+    match what:
+        case "skip":
+            skip_wait(enrollment, actor)
+        case "move" if step.isdecimal():
+            move(enrollment, int(step), actor, why)
+        case "remove":
+            remove(enrollment, actor, why)
+        case _:
+            raise CannotMove("Choose what to do. Nothing was changed.")
+
+
 def skip_wait(enrollment: Enrollment, actor: User) -> None:
     """Let a waiting person go on at once. Raises CannotMove."""
 

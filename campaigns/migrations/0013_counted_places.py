@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("audience", "0008_api_keys"),
+        ("audience", "0011_sign_up"),
         ("campaigns", "0012_follow_ups"),
     ]
 

@@ -8,6 +8,7 @@ from delivery.models.sender_state import Circuit, SenderDay
 from delivery.models.heartbeat import Heartbeat
 from delivery.models.inbound import Hook, Inbound
 from delivery.models.installation import Installation
+from delivery.models.signup import Signup, SignupForm
 
 __all__ = [
     "Circuit",
@@ -20,4 +21,6 @@ __all__ = [
     "Progress",
     "SendLog",
     "SenderDay",
+    "Signup",
+    "SignupForm",
 ]

@@ -37,4 +37,4 @@ def customer(request: HttpRequest, token: str) -> HttpResponse:
     found = get_object_or_404(
         Customer.objects.visible_to(request.user), pk=named.customer_id, workspace_id=named.workspace_id
     )
-    return redirect("admin:audience_customer_change", found.pk)
+    return redirect("delivery:person", found.pk)

@@ -16,7 +16,9 @@ from django.db.models import NOT_PROVIDED
 FIRST_RELEASE = {"audience": "0008", "campaigns": "0012", "delivery": "0011", "analytics": "0003"}
 # Tables of millions of rows.
 LARGE = {"customer", "consentrecord", "suppression", "sendlog", "event", "reaction", "inbound"}
-GOOD_REASONS: dict[str, str] = {}
+GOOD_REASONS: dict[str, str] = {
+    "audience.0009_sign_up": "a longer varchar and other choices: PostgreSQL rewrites nothing for either",
+}
 
 
 def problems(migration: Any) -> Iterator[str]:

@@ -62,7 +62,7 @@ def _made_by_hand(world: World, workspace: Workspace) -> dict[str, int]:
     """Segments with their indexes, templates with versions, senders, finished imports, caps."""
     from audience import segments
     from audience.models import ContactPolicy, CustomerImport, Segment
-    from tests.factories import SegmentFactory
+    from tests.factories import SegmentFactory, SignupFormFactory
 
     for name, criteria in RULE_SETS.items():
         Segment.objects.create(workspace=workspace, name=name, criteria=criteria)
@@ -77,7 +77,9 @@ def _made_by_hand(world: World, workspace: Workspace) -> dict[str, int]:
     named = Segment.objects.get(name="big spenders, or loyal and recent")
     template = _templates(workspace)
     ids = {"segment": named.pk, "template": template.pk, "import": imported.pk}
-    return ids | {"sender": [world.sender(25, name=f"Sender {n}") for n in range(MADE)][-1].pk}
+    sender = [world.sender(25, name=f"Sender {n}") for n in range(MADE)][-1]
+    forms = [SignupFormFactory(workspace=workspace, sender=sender) for _ in range(MADE)]
+    return ids | {"sender": sender.pk, "signupform": forms[-1].pk, "workspace": workspace.pk}
 
 
 def _templates(workspace: Workspace) -> Template:

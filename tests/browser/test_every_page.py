@@ -14,7 +14,14 @@ from campaigns import lifecycle
 from campaigns.models import Campaign
 from delivery.models import Progress
 from tests.analytics.sample import Sample
-from tests.factories import CampaignFactory, CustomerFactory, SenderFactory, TemplateFactory
+from tests.factories import (
+    CampaignFactory,
+    CustomerFactory,
+    MembershipFactory,
+    SenderFactory,
+    SuppressionFactory,
+    TemplateFactory,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -46,7 +53,18 @@ def addresses() -> list[str]:
     steps = [f"/campaigns/{draft.pk}/{step}/" for step in ("audience", "content", "schedule", "send")]
     live = [f"/campaigns/{campaign.pk}/" for campaign in (ended, running, paused)]
     others = [f"/campaigns/{broken.pk}/send/", f"/campaigns/{running.pk}/steer/pause/", "/campaigns/new/"]
-    return ["/admin/", "/campaigns/", "/campaigns/?q=nothing", *steps, *live, *others]
+    person = max(sample.customers, key=lambda customer: customer.pk)
+    SuppressionFactory(workspace=sample.workspace, email=person.email)
+    audience = [
+        "/customers/",
+        "/customers/?q=nothing",
+        f"/customers/{person.pk}/",
+        f"/customers/{person.pk}/edit/",
+    ]
+    MembershipFactory(workspace=sample.workspace)
+    MembershipFactory(workspace=sample.workspace, role="editor")
+    settings = [f"/settings/{sample.workspace.pk}/{page}" for page in ("", "members/", "mailing/")]
+    return ["/admin/", "/campaigns/", "/campaigns/?q=nothing", *steps, *live, *others, *audience, *settings]
 
 
 def started(name: str, matched: int, sent: int, **columns: Any) -> Campaign:

@@ -129,7 +129,7 @@ def test_who_scans_a_code_and_may_see_the_customer_comes_to_their_page(client: C
     path = qr.of_customer(customer.workspace_id, customer.pk).removeprefix("http://127.0.0.1:8000")
     assert client.get(path)["Location"].startswith("/admin/login/")
     client.force_login(MembershipFactory(role=Membership.Role.ANALYST).user)
-    assert client.get(path)["Location"] == f"/admin/audience/customer/{customer.pk}/change/"
+    assert client.get(path)["Location"] == f"/customers/{customer.pk}/"
 
 
 @pytest.mark.django_db

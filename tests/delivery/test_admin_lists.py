@@ -32,7 +32,7 @@ from audience.models import (
 )
 from campaigns import drafts
 from campaigns.models import Automation, Campaign, CampaignTransition, Content, Flow, Sender, Template
-from delivery.models import Event, Inbound, Progress, SendLog
+from delivery.models import Event, Inbound, Progress, SendLog, SignupForm
 from tests.factories import (
     AttributeFactory,
     CampaignFactory,
@@ -41,6 +41,7 @@ from tests.factories import (
     MembershipFactory,
     SegmentFactory,
     SenderFactory,
+    SignupFormFactory,
     SuppressionFactory,
     TemplateFactory,
     UserFactory,
@@ -133,6 +134,7 @@ MAKERS: dict[type[Model], Any] = {
     Segment: lambda n: SegmentFactory(),
     SendLog: ledger_row,
     Sender: lambda n: SenderFactory(),
+    SignupForm: lambda n: SignupFormFactory(),
     Suppression: lambda n: SuppressionFactory(email=f"s{n}@example.com"),
     User: lambda n: UserFactory(),
     Workspace: lambda n: WorkspaceFactory(slug=f"w{n}"),

@@ -12,8 +12,16 @@ from audience.models import Attribute, Customer, Workspace
 from campaigns import lifecycle
 from campaigns.models import Automation, Campaign, Enrollment, SegmentMark
 from delivery.mailbox.store import MailboxStore
-from delivery.models import SendLog
-from tests.factories import AttributeFactory, CustomerFactory, SegmentFactory, TemplateFactory
+from delivery.models import SendLog, Signup
+from delivery.signups import confirming, links
+from tests.delivery import signing_up
+from tests.factories import (
+    AttributeFactory,
+    CustomerFactory,
+    SegmentFactory,
+    SignupFormFactory,
+    TemplateFactory,
+)
 from tests.flows import START, ask, at, cast, days, leave, make_flow, on_flow, send, sent, wait, work, work_at
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("begun")]
@@ -112,6 +120,17 @@ def test_event_starts_people_and_its_properties_are_in_criteria_and_templates(ma
         "Order B1 over 51",
     ]
     assert Enrollment.objects.count() == 4
+
+
+def test_who_confirms_a_sign_up_starts_and_who_only_asks_does_not(mailbox: MailboxStore) -> None:
+    form = SignupFormFactory(name="Footer")
+    campaign = automation(start=Automation.Start.EVENT, event=confirming.EVENT)
+    with clock.at(START + timedelta(minutes=1)):
+        asked = [signing_up.ask(form, f"{name}@example.com") for name in ("ada", "bo")]
+        confirming.confirm(links.read(links.token_of(asked[0])), None)
+    Signup.objects.update(mail=Signup.Mail.SENT)
+    work_at(START + timedelta(minutes=2))
+    assert sent(campaign) == [("ada", 1)]
 
 
 def test_repeated_event_starts_nobody_twice() -> None:

@@ -22,11 +22,18 @@ from campaigns.models import Enrollment
 from delivery import erasure, spool, tokens
 from delivery.fill import fill_page
 from delivery.mailbox.store import MailboxStore
-from delivery.models import Event, Inbound, SendLog
+from delivery.models import Event, Inbound, SendLog, Signup
 from delivery.worker import Worker
 from tests.api.program import Program, problem
 from tests.delivery.staff import member
-from tests.factories import CampaignFactory, CustomerFactory, SenderFactory, SuppressionFactory, UserFactory
+from tests.factories import (
+    CampaignFactory,
+    CustomerFactory,
+    SenderFactory,
+    SignupFormFactory,
+    SuppressionFactory,
+    UserFactory,
+)
 from tests.flows import leave, make_flow, on_flow
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -96,6 +103,16 @@ def known_to_the_audience(customer: Customer) -> None:
         source="form",
         evidence=f"{EMAIL} ticked the box",
         ip_address="203.0.113.99",
+    )
+    asked = {"name": "Zzperson", "attributes": {"city": "zzperson-town"}, "consent": "yes", "error": EMAIL}
+    form = SignupFormFactory()
+    Signup.objects.create(
+        workspace=form.workspace,
+        form=form,
+        email=EMAIL,
+        asked_at=timezone.now(),
+        asked_ip="203.0.113.99",
+        **asked,
     )
     SuppressionFactory(email=EMAIL, reason="complaint", note=EMAIL)
     LogEntry.objects.log_actions(
@@ -261,3 +278,21 @@ def test_a_call_of_the_api_brings_nobody_back_who_was_erased(person: Customer) -
     [row] = Program(person.workspace).post("/customers/bulk", body).json()["rows"]
     assert (row["result"], row["subscribed"]) == ("created", False)
     assert Suppression.objects.get().reason == "complaint"
+
+
+def test_somebody_who_only_asked_is_exported_and_erased(own_place: None) -> None:
+    """A request is known by its address alone: nobody is a customer for it."""
+    form = SignupFormFactory()
+    signup = Signup.objects.create(workspace=form.workspace, form=form, email=EMAIL, asked_at=timezone.now())
+    assert [row["id"] for row in erasure.export(form.workspace, EMAIL)["sign_ups"]] == [signup.pk]
+    assert erasure.erase(form.workspace, EMAIL)["sign-ups"] == 1
+    assert not Signup.objects.exists()
+
+
+def test_nobody_is_erased_while_a_mail_to_confirm_is_in_hand(own_place: None) -> None:
+    form = SignupFormFactory()
+    asked = {"workspace": form.workspace, "form": form, "email": EMAIL, "asked_at": timezone.now()}
+    Signup.objects.create(**asked, mail=Signup.Mail.SENDING)
+    with pytest.raises(erasure.InHand):
+        erasure.erase(form.workspace, EMAIL)
+    assert Signup.objects.exists()

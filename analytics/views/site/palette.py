@@ -10,17 +10,22 @@ from django.urls import reverse
 from unfold.dataclasses import SearchResult
 
 from audience import access
-from audience.models import Customer, Segment
+from audience import search as search_customers
+from audience.models import Customer, Segment, workspaces_visible_to
 from campaigns.models import Campaign, Sender, Template
 
 EACH = 6
+# Workspaces that are searched for people.
+SEARCHED = 5
 PAGES = (
     ("Home", "admin:index", "home"),
     ("Campaigns", "site:campaigns", "send"),
+    ("Customers", "audience:customers", "group"),
     ("Reports", "analytics:overview", "monitoring"),
     ("Audience report", "analytics:audience", "group"),
     ("Complaints", "analytics:complaints", "report"),
     ("Mailbox", "delivery:mailbox", "inbox"),
+    ("Settings, members, sending hours", "audience:settings", "tune"),
 )
 ACTS = (
     ("New campaign", "delivery:compose_new", "add"),
@@ -60,11 +65,12 @@ def _named(request: HttpRequest, words: str) -> Iterator[SearchResult]:
 
 
 def _people(request: HttpRequest, words: str) -> Iterator[SearchResult]:
-    """By the beginning of the address, which the index answers."""
+    """As the list of customers finds them, in the workspaces of whoever asks."""
     if len(words) < 3:
         return
-    seen = Customer.objects.visible_to(request.user)
-    found = seen.filter(email__gte=words, email__lt=f"{words}\uffff").order_by("email")
-    for pk, email in found.values_list("pk", "email")[:EACH]:
-        link = reverse("admin:audience_customer_change", args=[pk])
-        yield SearchResult(title=email, description="Customer", link=link, icon="person")
+    for workspace in workspaces_visible_to(request.user)[:SEARCHED]:
+        found = Customer.objects.of(workspace).filter(search_customers.about(workspace, words))
+        for customer in search_customers.newest(found, None, EACH):
+            link = reverse("delivery:person", args=[customer.pk])
+            title = f"{customer.email} · {customer.name}" if customer.name else customer.email
+            yield SearchResult(title=title, description="Customer", link=link, icon="person")

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("audience", "0008_api_keys"),
+        ("audience", "0009_customer_search"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
