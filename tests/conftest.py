@@ -15,37 +15,18 @@ from django.db import connection
 from django.utils import timezone
 
 TESTS = Path(__file__).parent
-# Of `make test`'s two runs, the one that these are in. Run by hand, they go wherever one likes.
+# What takes minutes and would show the same on both databases: the one run of `make test` that it is in.
 IN_ONE_RUN = {
-    **dict.fromkeys(
-        [
-            TESTS / "browser" / "test_editor.py",
-            TESTS / "browser" / "test_every_page.py",
-            TESTS / "browser" / "test_reports.py",
-            TESTS / "delivery" / "test_demo.py",
-            TESTS / "test_attacks.py",
-            TESTS / "test_every_page.py",
-            TESTS / "test_logs.py",
-            TESTS / "test_roles.py",
-            TESTS / "test_workspace_wall.py",
-        ],
-        "SQLite",
-    ),
-    **dict.fromkeys(
-        [
-            TESTS / "api" / "test_schemathesis.py",
-            TESTS / "api" / "test_wall.py",
-            TESTS / "browser" / "test_flow_editor.py",
-            TESTS / "browser" / "test_mailbox_journey.py",
-            TESTS / "browser" / "test_operations_page.py",
-            TESTS / "browser" / "test_send_journey.py",
-            TESTS / "browser" / "test_send_time.py",
-            TESTS / "browser" / "test_service_journey.py",
-            TESTS / "browser" / "test_site_journey.py",
-            TESTS / "test_bench.py",
-        ],
-        "PostgreSQL",
-    ),
+    TESTS / "browser": "Browser",
+    TESTS / "api" / "test_schemathesis.py": "Browser",
+    TESTS / "test_bench.py": "Browser",
+    TESTS / "api" / "test_wall.py": "PostgreSQL",
+    TESTS / "test_attacks.py": "PostgreSQL",
+    TESTS / "test_workspace_wall.py": "PostgreSQL",
+    TESTS / "delivery" / "test_demo.py": "SQLite",
+    TESTS / "test_every_page.py": "SQLite",
+    TESTS / "test_logs.py": "SQLite",
+    TESTS / "test_roles.py": "SQLite",
 }
 
 
@@ -55,11 +36,19 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave what asks no database to SQLite's run, where it is the same; not the files beside this one."""
-    if os.environ.get("SUITE_RUN") == "PostgreSQL":
+    """Leave to each run what is its own; what asks no database is in SQLite's, but for the files here."""
+    run = os.environ.get("SUITE_RUN")
+    kept = items
+    if run == "Browser":
+        kept = [item for item in items if _home(item) == run]
+    elif run == "PostgreSQL":
         kept = [item for item in items if item.path.parent == TESTS or _asks_database(item)]
-        config.hook.pytest_deselected(items=list(set(items).difference(kept)))
-        items[:] = kept
+    config.hook.pytest_deselected(items=list(set(items).difference(kept)))
+    items[:] = kept
+
+
+def _home(item: pytest.Item) -> str | None:
+    return IN_ONE_RUN.get(item.path) or IN_ONE_RUN.get(item.path.parent)
 
 
 def _asks_database(item: pytest.Item) -> bool:

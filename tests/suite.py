@@ -1,11 +1,11 @@
-"""The whole suite on SQLite and on PostgreSQL, side by side; `make test` calls it.
+"""The whole suite on SQLite and on PostgreSQL, and in a browser, side by side; `make test` calls it.
 
     python tests/suite.py [PYTEST ARGUMENTS]
 
-SQLite's run is shown as it goes, PostgreSQL's after it, and at the end one line for each. Each has
-its own servers, data directory and ports. Where the environment gives one REDIS_URL for both, they
-run one after the other. What asks no database, and what takes minutes and is about pages and answers,
-is in one of them only (tests/conftest.py says which).
+SQLite's run is shown as it goes, the others after it, and at the end one line for each. Each has its own
+servers, data directory and ports. Where the environment gives one REDIS_URL for all, they run one after
+the other. What asks no database, and what takes minutes and would show the same on both, is in one of
+them only (tests/conftest.py says which).
 """
 
 from __future__ import annotations
@@ -22,19 +22,26 @@ from pathlib import Path
 
 from servers import VARIABLES, Unavailable, find_or_install, free_port, say
 
-# Database -> the servers that its run needs.
-RUNS = {"SQLite": ["--redis"], "PostgreSQL": ["--redis", "--postgres"]}
+# Each run, with the servers that it needs.
+RUNS = {
+    "SQLite": ["--redis"],
+    "PostgreSQL": ["--redis", "--postgres"],
+    "Browser": ["--redis", "--postgres"],
+}
+# pytest's codes. A part of the suite may have nothing to do in one of the runs.
+NOTHING_FOUND = 5
+PASSED = {0, NOTHING_FOUND}
 
 
-def command(database: str, arguments: list[str]) -> list[str]:
+def command(run: str, arguments: list[str]) -> list[str]:
     """The suite under its servers. Two runs at once must not write one cache."""
     python, servers = sys.executable, str(Path(__file__).with_name("servers.py"))
-    pytest = [python, "-m", "pytest", "-o", f"cache_dir=.pytest_cache/{database}"]
+    pytest = [python, "-m", "pytest", "-o", f"cache_dir=.pytest_cache/{run}"]
     colour = ["--color=yes"] if sys.stdout.isatty() else []
-    return [python, servers, *RUNS[database], "--", *pytest, *colour, *arguments]
+    return [python, servers, *RUNS[run], "--", *pytest, *colour, *arguments]
 
 
-def environment(database: str, directory: Path) -> dict[str, str]:
+def environment(run: str, directory: Path) -> dict[str, str]:
     """The environment of one run. It wins over .env: what stands there must not change the tests."""
     own = {
         "SECRET_KEY": "only-for-tests",
@@ -42,21 +49,21 @@ def environment(database: str, directory: Path) -> dict[str, str]:
         "ENABLE_EMAIL_SCHEDULER": "true",
         "DATA_DIR": str(directory),
         "MAILBOX_PORT": str(free_port()),
-        "SUITE_RUN": database,
+        "SUITE_RUN": run,
     }
-    if database == "SQLite":
+    if run == "SQLite":
         own["DATABASE_URL"] = f"sqlite:///{directory / 'drumbeat.sqlite3'}"
     return os.environ | own
 
 
 @contextmanager
-def started(database: str, arguments: list[str], scratch: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """One run, writing to DATABASE.log in the scratch directory; stopped if it has not ended."""
-    directory = scratch / database
+def started(run: str, arguments: list[str], scratch: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """One run, writing to its log in the scratch directory; stopped if it has not ended."""
+    directory = scratch / run
     directory.mkdir()
-    with log_of(database, scratch).open("wb") as log:
+    with log_of(run, scratch).open("wb") as log:
         process = subprocess.Popen(
-            command(database, arguments), env=environment(database, directory), stdout=log, stderr=log
+            command(run, arguments), env=environment(run, directory), stdout=log, stderr=log
         )
     try:
         yield process
@@ -65,8 +72,8 @@ def started(database: str, arguments: list[str], scratch: Path) -> Iterator[subp
         process.wait()
 
 
-def log_of(database: str, scratch: Path) -> Path:
-    return scratch / f"{database}.log"
+def log_of(run: str, scratch: Path) -> Path:
+    return scratch / f"{run}.log"
 
 
 def follow(log: Path, process: subprocess.Popen[bytes]) -> str:
@@ -89,14 +96,14 @@ def main() -> int:
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="drumbeat-")))
         runs = ((name, stack.enter_context(started(name, sys.argv[1:], scratch))) for name in RUNS)
-        # A list starts both now; the generator starts the second when the first has ended.
-        for database, process in runs if "REDIS_URL" in os.environ else list(runs):
-            sys.stdout.write(f"--- {database}\n")
-            summary = follow(log_of(database, scratch), process)
-            summaries.append(f"{database + ':':12}{summary}\n")
+        # A list starts all now; the generator starts the next when the one before has ended.
+        for run, process in runs if "REDIS_URL" in os.environ else list(runs):
+            sys.stdout.write(f"--- {run}\n")
+            summary = follow(log_of(run, scratch), process)
+            summaries.append(f"{run + ':':12}{summary}\n")
             codes.append(process.returncode)
     sys.stdout.writelines(["\n", *summaries])
-    return int(any(codes))
+    return int(not set(codes) <= PASSED or set(codes) == {NOTHING_FOUND})
 
 
 if __name__ == "__main__":
