@@ -127,6 +127,17 @@ audit: $(INSTALLED) ## known holes in what is locked, and what looks unsafe in t
 	.venv/audit/bin/pip install --quiet --disable-pip-version-check pip-audit
 	.venv/audit/bin/pip-audit --require-hashes --disable-pip --requirement requirements/production.txt
 
+.PHONY: messages
+messages: $(INSTALLED) .env ## collect the texts to translate in locale/; LANG_CODE=de for which language
+	@command -v xgettext >/dev/null && command -v msgmerge >/dev/null || { \
+	  echo "Collecting texts needs gettext; please install it, as root: apt-get install gettext" >&2; exit 1; \
+	}
+	@test -n "$(LANG_CODE)" || { echo "Say for which language: make messages LANG_CODE=de" >&2; exit 1; }
+	@for domain in django djangojs; do \
+	  $(NO_DATABASE) $(MANAGE) makemessages --domain $$domain --locale $(LANG_CODE) --no-wrap \
+	    --ignore '.venv' --ignore 'var' --ignore 'tests' || exit 1; \
+	done
+
 .PHONY: openapi
 openapi: $(INSTALLED) .env ## write the description of the API, docs/openapi.json, anew
 	$(NO_DATABASE) $(MANAGE) export_openapi_schema --api config.api.api --indent 2 --output docs/openapi.json

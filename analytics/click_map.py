@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from django.utils.translation import gettext
 from lxml import html
 from lxml.html import HtmlElement
 
@@ -86,6 +87,10 @@ def _mark(anchor: HtmlElement, clicks: Mapping[int, LinkTotals], clicked: int, m
     share = f"{mails / clicked:.0%}" if clicked else "0%"
     heat = COLOURS[min(int(mails / most * len(COLOURS)), len(COLOURS) - 1)] if most else COLOURS[0]
     anchor.set("data-counted", number)
-    badge = html.Element("span", style=MARK.format(heat), title=f"Link {number}: {mails:,} people")
+    badge = html.Element(
+        "span",
+        style=MARK.format(heat),
+        title=gettext("Link {number}: {mails:,} people").format(number=number, mails=mails),
+    )
     badge.text = share
     anchor.append(badge)

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import F, OuterRef, QuerySet, Subquery
+from django.utils.translation import gettext_lazy as _
 
 from analytics import people, totals
 from analytics.people import Question
@@ -17,26 +18,26 @@ from delivery.models import Event, SendLog
 # Reasons that are shown with an example: each is one more look-up in one query.
 EXAMPLES = 15
 KINDS = {
-    "failed": "Failed",
-    "suppressed": "Not sent",
-    "unknown": "Unknown",
-    "cancelled": "Cancelled",
-    "bounced": "Bounced",
+    "failed": _("Failed"),
+    "suppressed": _("Not sent"),
+    "unknown": _("Unknown"),
+    "cancelled": _("Cancelled"),
+    "bounced": _("Bounced"),
 }
 BOUNCES = dict(Event.Bounce.choices)
 # RFC 3463, and what the large providers mean by it.
 MEANINGS = {
-    "5.1.1": "No such mailbox",
-    "5.1.2": "No such domain",
-    "5.1.10": "The domain takes no mail",
-    "5.2.1": "The mailbox is closed",
-    "5.2.2": "The mailbox is full",
-    "4.2.2": "The mailbox is full",
-    "5.4.1": "The mail server knows no such recipient",
-    "5.7.1": "Refused by the provider's rules",
-    "5.7.26": "Not authenticated: check SPF and DKIM",
-    "5.7.515": "Not authenticated: check SPF, DKIM and DMARC",
-    "4.7.0": "Slowed down by the provider",
+    "5.1.1": _("No such mailbox"),
+    "5.1.2": _("No such domain"),
+    "5.1.10": _("The domain takes no mail"),
+    "5.2.1": _("The mailbox is closed"),
+    "5.2.2": _("The mailbox is full"),
+    "4.2.2": _("The mailbox is full"),
+    "5.4.1": _("The mail server knows no such recipient"),
+    "5.7.1": _("Refused by the provider's rules"),
+    "5.7.26": _("Not authenticated: check SPF and DKIM"),
+    "5.7.515": _("Not authenticated: check SPF, DKIM and DMARC"),
+    "4.7.0": _("Slowed down by the provider"),
 }
 
 
@@ -59,7 +60,7 @@ def by_reason(scope: Scope, campaign_id: int) -> list[Failure]:
     return [
         Failure(
             reason,
-            KINDS.get(reason.kind, reason.kind),
+            str(KINDS.get(reason.kind, reason.kind)),
             _words(reason),
             _bounce(reason)[1],
             examples.get(place, ""),
@@ -77,9 +78,9 @@ def question(reason: Reason, scope: Scope, campaign_id: int) -> Question:
 def _words(reason: Reason) -> str:
     if reason.kind == "bounced":
         kind = BOUNCES.get(_bounce(reason)[0], "Bounce")
-        return " · ".join(filter(None, (kind, meaning(reason.code))))
+        return " · ".join(filter(None, (str(kind), meaning(reason.code))))
     label = dict(SendLog.Reason.choices).get(reason.reason, "")
-    return " · ".join(filter(None, (label, meaning(reason.code)))) or KINDS[reason.kind]
+    return " · ".join(filter(None, (str(label), meaning(reason.code)))) or str(KINDS[reason.kind])
 
 
 def _bounce(reason: Reason) -> tuple[str, str]:
@@ -90,7 +91,7 @@ def _bounce(reason: Reason) -> tuple[str, str]:
 
 def meaning(code: str) -> str:
     """What the last part of "550 5.1.1" says; empty when it is not a known one."""
-    return MEANINGS.get(code.rpartition(" ")[2], "")
+    return str(MEANINGS.get(code.rpartition(" ")[2], ""))
 
 
 def _examples(found: Sequence[Reason], scope: Scope, campaign_id: int) -> dict[int, str]:

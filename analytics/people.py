@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.expressions import RawSQL
+from django.utils.translation import gettext_lazy as _
 
 from analytics import totals
 from analytics.dialect import codes
@@ -22,23 +23,23 @@ PAGE = 50
 PORTION = 2_000
 # Each number that has people behind it, in words.
 LEDGER = {
-    "audience": "Audience",
-    WAITING: "Waiting",
-    "sent": "Sent",
-    "delivered": "Delivered",
-    "failed": "Failed",
-    "suppressed": "Not sent",
-    "unknown": "Unknown",
-    "cancelled": "Cancelled",
+    "audience": _("Audience"),
+    WAITING: _("Waiting"),
+    "sent": _("Sent"),
+    "delivered": _("Delivered"),
+    "failed": _("Failed"),
+    "suppressed": _("Not sent"),
+    "unknown": _("Unknown"),
+    "cancelled": _("Cancelled"),
 }
 REACTIONS = {
-    "opened": "Opened",
-    "clicked": "Clicked",
-    "bounced": "Bounced",
-    "complained": "Complained",
-    "unsubscribed": "Unsubscribed",
+    "opened": _("Opened"),
+    "clicked": _("Clicked"),
+    "bounced": _("Bounced"),
+    "complained": _("Complained"),
+    "unsubscribed": _("Unsubscribed"),
 }
-GOALS = {"goal_clicked": "Goal after a click", "goal_sent": "Goal after the mail"}
+GOALS = {"goal_clicked": _("Goal after a click"), "goal_sent": _("Goal after the mail")}
 NUMBERS = LEDGER | REACTIONS | GOALS
 
 

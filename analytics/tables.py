@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
 from analytics.totals import Totals
 from audience import spreadsheets
 
@@ -42,7 +45,11 @@ class Table:
         yield [
             heading
             for column in self.columns
-            for heading in ([column.heading, f"{column.heading} rate"] if column.rated else [column.heading])
+            for heading in (
+                [column.heading, gettext("{heading} rate").format(heading=column.heading)]
+                if column.rated
+                else [column.heading]
+            )
         ]
         for row in self.rows:
             line: list[Any] = []
@@ -93,15 +100,15 @@ class Chart:
 
 # The numbers of a mail's way, each with what it is a share of.
 METRICS = {
-    "sent": ("Sent", "audience"),
-    "delivered": ("Delivered", "sent"),
-    "bounced": ("Bounced", "sent"),
-    "opened": ("Opened", "delivered"),
-    "clicked": ("Clicked", "delivered"),
-    "unsubscribed": ("Unsubscribed", "delivered"),
-    "complained": ("Complained", "delivered"),
-    "goal_clicked": ("Goal after a click", "clicked"),
-    "goal_sent": ("Goal after the mail", "delivered"),
+    "sent": (_("Sent"), "audience"),
+    "delivered": (_("Delivered"), "sent"),
+    "bounced": (_("Bounced"), "sent"),
+    "opened": (_("Opened"), "delivered"),
+    "clicked": (_("Clicked"), "delivered"),
+    "unsubscribed": (_("Unsubscribed"), "delivered"),
+    "complained": (_("Complained"), "delivered"),
+    "goal_clicked": (_("Goal after a click"), "clicked"),
+    "goal_sent": (_("Goal after the mail"), "delivered"),
 }
 
 
@@ -117,7 +124,7 @@ def metric(totals: Totals, number: str, url: str = "") -> Cell:
 
 
 def metric_columns(numbers: Iterable[str]) -> list[Column]:
-    return [Column(METRICS[number][0], rated=True) for number in numbers]
+    return [Column(str(METRICS[number][0]), rated=True) for number in numbers]
 
 
 def metric_cells(totals: Totals, numbers: Iterable[str], url_of: Callable[[str], str]) -> list[Cell]:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.translation import gettext
 
 from analytics.totals import Hour
 
@@ -50,7 +51,7 @@ def buckets(hours: Sequence[Hour]) -> list[Bucket]:
     while moment < end:
         found[_start(moment, unit)] = Bucket(_label(moment, unit))
         moment += timedelta(hours=1 if unit == "hour" else 24)
-    later = Bucket("Later", is_later=True)
+    later = Bucket(gettext("Later"), is_later=True)
     # What clocks that go wrong call earlier than the first mail counts into the first bucket.
     earliest = next(iter(found.values()))
     for hour in hours:

@@ -1,10 +1,11 @@
 from django.apps import AppConfig
 from django.db.backends.signals import connection_created
+from django.utils.translation import gettext_lazy as _
 
 
 class AudienceConfig(AppConfig):
     name = "audience"
-    verbose_name = "Audience"
+    verbose_name = _("Audience")
 
     def ready(self) -> None:
         from audience.accounts import log_ins

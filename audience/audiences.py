@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from audience.models import Customer, Segment, Workspace
 from audience.segments import customers_in
@@ -14,11 +15,11 @@ from audience.segments import customers_in
 class Audience(models.TextChoices):
     """Whom a campaign is meant for, before anybody is refused."""
 
-    ALL_SUBSCRIBED = "all_subscribed", "Everyone who opted in to e-mail or SMS"
-    EMAIL_ONLY = "email_only", "Opted in to e-mail only"
-    SMS_ONLY = "sms_only", "Opted in to SMS only"
-    BOTH = "both", "Opted in to e-mail and SMS"
-    SEGMENT = "segment", "A segment"
+    ALL_SUBSCRIBED = "all_subscribed", _("Everyone who opted in to e-mail or SMS")
+    EMAIL_ONLY = "email_only", _("Opted in to e-mail only")
+    SMS_ONLY = "sms_only", _("Opted in to SMS only")
+    BOTH = "both", _("Opted in to e-mail and SMS")
+    SEGMENT = "segment", _("A segment")
 
 
 # What each choice asks of a customer; a segment asks for itself.

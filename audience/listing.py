@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from django.db import models
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from audience import search
 from audience.models import Attribute, Customer, Segment, Workspace
@@ -23,10 +24,10 @@ COLUMNS = ("email", "name", "external_id", "phone", "subscribed", "sms_subscribe
 class Who(models.TextChoices):
     """Whom a list is narrowed to."""
 
-    ALL = "", "All"
-    IN = "in", "Opted in to e-mail"
-    OUT = "out", "Not opted in to e-mail"
-    SUPPRESSED = "suppressed", "Suppressed"
+    ALL = "", _("All")
+    IN = "in", _("Opted in to e-mail")
+    OUT = "out", _("Not opted in to e-mail")
+    SUPPRESSED = "suppressed", _("Suppressed")
 
 
 @dataclass(frozen=True)

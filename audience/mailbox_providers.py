@@ -7,13 +7,14 @@ as other: its MX record would tell, at the price of a look-up per domain.
 from __future__ import annotations
 
 from django.db import connection, models
+from django.utils.translation import gettext_lazy as _
 
 
 class MailboxProvider(models.TextChoices):
     GOOGLE = "google", "Gmail"
     MICROSOFT = "microsoft", "Microsoft"
     YAHOO = "yahoo", "Yahoo"
-    OTHER = "other", "Other"
+    OTHER = "other", _("Other")
 
 
 # Domains, and first labels of domains that each country has one of (hotmail.fr).

@@ -40,7 +40,7 @@ def refusal(workspace: Workspace, email: str) -> str:
     """
     held = Suppression.objects.of(workspace).filter(email=email)
     reasons = {*held.values_list("reason", flat=True), *erasure.reasons(workspace, email)}
-    labels = [Reason(reason).label for reason in sorted(reasons - LIFTED)]
+    labels = [str(Reason(reason).label) for reason in sorted(reasons - LIFTED)]
     return f"Suppressed: {', '.join(labels)}" if labels else ""
 
 

@@ -6,12 +6,20 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
 from campaigns.templates import Sources
 
 CONTEXT = 3
 # Comparing takes the square of this in the worst case.
 MOST_LINES = 4_000
-LABELS = {"format": "Format", "subject": "Subject", "preheader": "Preheader", "qr_inline": "QR codes inside"}
+LABELS = {
+    "format": _("Format"),
+    "subject": _("Subject"),
+    "preheader": _("Preheader"),
+    "qr_inline": _("QR codes inside"),
+}
 
 
 class Field(NamedTuple):
@@ -43,7 +51,7 @@ class Difference(NamedTuple):
 def between(before: Sources, after: Sources) -> Difference:
     """What is different; of equal lines only the nearest."""
     fields = [
-        Field(label, _word(getattr(before, name)), _word(getattr(after, name)))
+        Field(str(label), _word(getattr(before, name)), _word(getattr(after, name)))
         for name, label in LABELS.items()
         if getattr(before, name) != getattr(after, name)
     ]
@@ -58,7 +66,14 @@ def _lines(before: list[str], after: list[str]) -> Iterator[Line]:
     if before == after:
         return
     if max(len(before), len(after)) > MOST_LINES:
-        yield Line("gap", None, None, f"They differ, and are too long to compare: over {MOST_LINES:,} lines.")
+        yield Line(
+            "gap",
+            None,
+            None,
+            gettext("They differ, and are too long to compare: over {most_lines:,} lines.").format(
+                most_lines=MOST_LINES
+            ),
+        )
         return
     matcher = SequenceMatcher(None, before, after, autojunk=False)
     for number, group in enumerate(matcher.get_grouped_opcodes(CONTEXT)):

@@ -139,7 +139,7 @@ def resume(
     In a flow, what came due during the pause is sent now, or everything that waits is put off by the
     length of the pause, or the mails that are overdue are skipped. Committed with the status.
     """
-    chosen = Overdue(overdue).label if campaign.flow else ""
+    chosen = str(Overdue(overdue).label) if campaign.flow else ""
     with transaction.atomic():
         _move(campaign, "resume", actor, ". ".join(filter(None, [reason, chosen])), result="")
         if campaign.flow is not None and overdue == Overdue.SHIFT:

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse_lazy
+from django.utils.translation import gettext
 
 from audience import access
 
@@ -20,38 +21,40 @@ def for_every_page(request: HttpRequest) -> dict[str, Any]:
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     return [
-        {"items": [_page("Home", "home", "admin:index", lambda request: True)]},
+        {"items": [_page(gettext("Home"), "home", "admin:index", lambda request: True)]},
         {
-            "title": "Campaigns",
+            "title": gettext("Campaigns"),
             "items": [
-                _page("Campaigns", "send", "site:campaigns") | {"active": _is_about("campaign")},
-                _list("Automations", "autoplay", "campaigns_automation"),
-                _list("Flows", "account_tree", "campaigns_flow") | {"active": _is_about("flow")},
-                _page("Templates", "draft", "campaigns:templates") | {"active": _is_about("template")},
-                _list("Senders", "badge", "campaigns_sender"),
-                _page("Reports", "monitoring", "analytics:overview") | {"active": _is_report},
+                _page(gettext("Campaigns"), "send", "site:campaigns") | {"active": _is_about("campaign")},
+                _list(gettext("Automations"), "autoplay", "campaigns_automation"),
+                _list(gettext("Flows"), "account_tree", "campaigns_flow") | {"active": _is_about("flow")},
+                _page(gettext("Templates"), "draft", "campaigns:templates")
+                | {"active": _is_about("template")},
+                _list(gettext("Senders"), "badge", "campaigns_sender"),
+                _page(gettext("Reports"), "monitoring", "analytics:overview") | {"active": _is_report},
             ],
         },
         {
-            "title": "Audience",
+            "title": gettext("Audience"),
             "items": [
-                _page("Customers", "group", "audience:customers") | {"active": _is_about("customer")},
-                _list("Segments", "filter_alt", "audience_segment"),
-                _list("Sign-up forms", "how_to_reg", "delivery_signupform"),
-                _list("Suppressions", "block", "audience_suppression"),
-                _list("Imports", "upload_file", "audience_customerimport"),
-                _list("Attributes", "label", "audience_attribute"),
-                _list("Customer events", "shopping_bag", "audience_customerevent"),
+                _page(gettext("Customers"), "group", "audience:customers")
+                | {"active": _is_about("customer")},
+                _list(gettext("Segments"), "filter_alt", "audience_segment"),
+                _list(gettext("Sign-up forms"), "how_to_reg", "delivery_signupform"),
+                _list(gettext("Suppressions"), "block", "audience_suppression"),
+                _list(gettext("Imports"), "upload_file", "audience_customerimport"),
+                _list(gettext("Attributes"), "label", "audience_attribute"),
+                _list(gettext("Customer events"), "shopping_bag", "audience_customerevent"),
             ],
         },
         {
-            "title": "Delivery",
+            "title": gettext("Delivery"),
             "items": [
-                _list("Ledger", "receipt_long", "delivery_sendlog"),
-                _list("Events", "bolt", "delivery_event"),
-                _list("Provider reports", "move_to_inbox", "delivery_inbound"),
-                _page("Mailbox", "inbox", "delivery:mailbox"),
-                _page("Operations", "monitor_heart", "delivery:operations", _is_superuser),
+                _list(gettext("Ledger"), "receipt_long", "delivery_sendlog"),
+                _list(gettext("Events"), "bolt", "delivery_event"),
+                _list(gettext("Provider reports"), "move_to_inbox", "delivery_inbound"),
+                _page(gettext("Mailbox"), "inbox", "delivery:mailbox"),
+                _page(gettext("Operations"), "monitor_heart", "delivery:operations", _is_superuser),
             ],
         },
         _settings(request),
@@ -59,13 +62,15 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def _settings(request: HttpRequest) -> dict[str, Any]:
-    general = _page("Workspace and members", "tune", "audience:settings") | {"active": _is_settings}
-    workspaces = _list("Workspaces", "domain", "audience_workspace", _is_superuser)
-    users = _list("Users", "person", "auth_user", _is_superuser)
-    memberships = _list("Memberships", "group_add", "audience_membership", _is_superuser)
-    keys = _list("API keys", "key", "audience_apikey", _owns)
-    log = _list("Audit log", "history", "audience_auditentry", _owns)
-    return {"title": "Settings", "items": [general, workspaces, users, memberships, keys, log]}
+    one = access.sole_workspace(request.user) is not None
+    words = gettext("General and members") if one else gettext("Workspace and members")
+    general = _page(words, "tune", "audience:settings") | {"active": _is_settings}
+    workspaces = _list(gettext("Workspaces"), "domain", "audience_workspace", _is_superuser)
+    users = _list(gettext("Users"), "person", "auth_user", _is_superuser)
+    memberships = _list(gettext("Memberships"), "group_add", "audience_membership", _is_superuser)
+    keys = _list(gettext("API keys"), "key", "audience_apikey", _owns)
+    log = _list(gettext("Audit log"), "history", "audience_auditentry", _owns)
+    return {"title": gettext("Settings"), "items": [general, workspaces, users, memberships, keys, log]}
 
 
 def _is_about(thing: str) -> Callable[[HttpRequest], bool]:

@@ -304,7 +304,10 @@ if not RATE_LIMIT_STORAGE.startswith(("memory://", "redis://", "rediss://", "uni
 
 # --- Web ---------------------------------------------------------------------------------------
 
-LANGUAGE_CODE = "en"
+# The language of the pages and of the mails about accounts, such as de; texts without a translation stay
+# English (docs/translating.md).
+LANGUAGE_CODE = env.str("LANGUAGE_CODE", "en")
+LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True

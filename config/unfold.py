@@ -6,6 +6,7 @@ from typing import Any
 
 from django.templatetags.static import static
 from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
 
 
 def file(name: str) -> Any:
@@ -45,8 +46,8 @@ UNFOLD: dict[str, Any] = {
     "COMMAND": {"search_callback": "analytics.views.site.palette.search"},
     "ACCOUNT": {
         "navigation": [
-            {"title": "Change password", "link": reverse_lazy("admin:password_change")},
-            {"title": "Second factor", "link": reverse_lazy("account:second_factor")},
+            {"title": _("Change password"), "link": reverse_lazy("admin:password_change")},
+            {"title": _("Second factor"), "link": reverse_lazy("account:second_factor")},
         ]
     },
     "SIDEBAR": {

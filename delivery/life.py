@@ -14,6 +14,7 @@ from typing import Any, cast
 from django.db import models
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext_lazy as _
 
 from audience.models import ConsentRecord, Customer, CustomerEvent, Suppression
 from campaigns.models import Campaign, Content, Enrollment
@@ -27,11 +28,11 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Kind(models.TextChoices):
     """What a life can be narrowed to."""
 
-    MAILS = "mails", "Mails"
-    REACTIONS = "reactions", "Opens and clicks"
-    CONSENT = "consent", "Consent"
-    EVENTS = "events", "Customer events"
-    FLOWS = "flows", "Flows"
+    MAILS = "mails", _("Mails")
+    REACTIONS = "reactions", _("Opens and clicks")
+    CONSENT = "consent", _("Consent")
+    EVENTS = "events", _("Customer events")
+    FLOWS = "flows", _("Flows")
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class Failure:
 
     @property
     def in_words(self) -> str:
-        return Reason(self.reason).label if self.reason else "No reason was given"
+        return str(Reason(self.reason).label) if self.reason else "No reason was given"
 
 
 # --- What waits --------------------------------------------------------------------------------------

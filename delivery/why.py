@@ -123,7 +123,7 @@ def _said(event: Event) -> str:
 
 
 def _past(item: dict[str, str]) -> Moment:
-    words = Status(item["status"]).label
+    words = str(Status(item["status"]).label)
     if item["reason"]:
         words += f": {Reason(item['reason']).label}"
     return Moment(_moment(item["at"]), words, f"by {item['by']}" if item.get("by") else item["error"])

@@ -27,6 +27,7 @@ IN_ONE_RUN = {
     TESTS / "test_every_page.py": "SQLite",
     TESTS / "test_logs.py": "SQLite",
     TESTS / "test_roles.py": "SQLite",
+    TESTS / "test_translations.py": "SQLite",
 }
 
 

@@ -140,6 +140,8 @@ def test_frames_that_show_mails_run_no_scripts() -> None:
     frames = [
         frame
         for path in templates.rglob("*.html")
+        # Which other people's sites take over, to show a form of ours.
+        if path != templates / "signups" / "frame_snippet.html"
         for frame in re.findall(r"<iframe[^>]*>", path.read_text())
     ]
     assert len(frames) >= 3

@@ -20,7 +20,7 @@ from tests.world import World, make_world
 DOCS = Path(site.BASE_DIR) / "docs" / "roles.md"
 METHODS = "[A-Z]+ /api/"
 # Whoever asks has no business to be known there.
-OPEN = {"", "health/", "health/live/", "admin/login/", "admin/logout/", "admin/jsi18n/"} | {
+OPEN = {"", "health/", "health/live/", "admin/login/", "admin/logout/", "admin/jsi18n/", "words.js"} | {
     f"account/password/{page}" for page in ("", "sent/", "done/")
 }
 # Those that Drumbeat comes with, which are in no workspace.

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from django.db import models
 from django.db.models.expressions import Combinable
+from django.utils.translation import gettext_lazy as _
 
 from audience.mailbox_providers import MailboxProvider
 from audience.models import Workspace, WorkspaceQuerySet
@@ -74,7 +75,7 @@ class LedgerSum(models.Model):
     # 0 and empty of rows that wait: both may still change.
     sender_id = models.BigIntegerField()
     mailbox_provider = models.CharField(max_length=9, choices=MailboxProvider, blank=True)
-    status = models.CharField(max_length=10, choices=[*SendLog.Status.choices, (WAITING, "Waiting")])
+    status = models.CharField(max_length=10, choices=[*SendLog.Status.choices, (WAITING, _("Waiting"))])
     reason = models.CharField(max_length=11, choices=SendLog.Reason, blank=True)
     # Of failed rows: the codes with which the mail server refused, as in "550 5.1.1".
     code = models.CharField(max_length=16, blank=True)

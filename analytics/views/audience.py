@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
 from analytics import audience_report, totals
@@ -32,7 +33,7 @@ PAGE = 100
 @require_safe
 def audience(request: HttpRequest) -> HttpResponseBase:
     """Growth day by day, and engagement month by month."""
-    asked, context, days = _begin(request, "audience", "Audience")
+    asked, context, days = _begin(request, "audience", gettext("Audience"))
     counted = audience_report.size(asked.workspaces())
     growth = audience_report.growth(asked.workspaces(), days, counted)
     months = _months(asked)
@@ -47,16 +48,16 @@ def audience(request: HttpRequest) -> HttpResponseBase:
         "growth": Chart(
             labels,
             [
-                Series("Opted in", [day.opted_in for day in growth], "good", "bar"),
-                Series("Opted out", [-day.opted_out for day in growth], "bad", "bar"),
+                Series(gettext("Opted in"), [day.opted_in for day in growth], "good", "bar"),
+                Series(gettext("Opted out"), [-day.opted_out for day in growth], "bad", "bar"),
             ],
-            "How many opted in to e-mail and out of it, day by day.",
+            gettext("How many opted in to e-mail and out of it, day by day."),
             stacked=True,
         ),
         "subscribed": Chart(
             labels,
-            [Series("Opted in to e-mail", [day.subscribed for day in growth], "primary", "area")],
-            "How many were opted in to e-mail at the end of each day.",
+            [Series(gettext("Opted in to e-mail"), [day.subscribed for day in growth], "primary", "area")],
+            gettext("How many were opted in to e-mail at the end of each day."),
         ),
         "engagement": _engagement(months),
     }
@@ -67,7 +68,7 @@ def audience(request: HttpRequest) -> HttpResponseBase:
 @require_safe
 def complaints(request: HttpRequest) -> HttpResponseBase:
     """The complaint rate of each sender domain, with the lines that Gmail and Yahoo draw."""
-    asked, context, days = _begin(request, "complaints", "Complaints")
+    asked, context, days = _begin(request, "complaints", gettext("Complaints"))
     found = audience_report.complaints(_senders(asked), days)
     context["domains"] = [{"domain": domain, "state": _state(domain)} for domain in found]
     first = timezone.now().date() - timedelta(days=days - 1)
@@ -77,7 +78,9 @@ def complaints(request: HttpRequest) -> HttpResponseBase:
         Series("0.1%: stay below", [WATCH] * days, "warn", dashed=True),
         Series("0.3%: never reach", [LIMIT] * days, "bad", dashed=True),
     ]
-    words = f"Complaints per mail over {WINDOW} days, by sender domain, with the lines of 0.1% and 0.3%."
+    words = gettext(
+        "Complaints per mail over {window} days, by sender domain, with the lines of 0.1% and 0.3%."
+    ).format(window=WINDOW)
     chart = Chart(labels, [*lines, *limits], words, "rate")
     tables = [_domains(asked, found, days), _rates(labels, lines)]
     return report(request, "analytics/complaints.html", context, tables, {"rates": chart})
@@ -87,14 +90,18 @@ def complaints(request: HttpRequest) -> HttpResponseBase:
 @require_safe
 def complainers(request: HttpRequest) -> HttpResponseBase:
     """Who complained about mails of a sender domain."""
-    asked, context, days = _begin(request, "complaints", "Complaints")
+    asked, context, days = _begin(request, "complaints", gettext("Complaints"))
     name = request.GET.get("domain", "")
     senders = [s.pk for s in _senders(asked) if s.from_email.rpartition("@")[2].lower() == name]
     if not senders:
         raise Http404("There is no sender of this domain.")
     first = timezone.now().date() - timedelta(days=days - 1)
     people = audience_report.complained(senders, first).select_related("sendlog", "campaign")
-    columns = [Column("E-mail address", "text"), Column("Campaign", "text"), Column("At", "moment")]
+    columns = [
+        Column(gettext("E-mail address"), "text"),
+        Column(gettext("Campaign"), "text"),
+        Column(gettext("At"), "moment"),
+    ]
     # A newest page is what somebody can act on; the file has all of them.
     chosen = people if request.GET.get("csv") else people.reverse()[:PAGE]
     rows = [[Cell(f.sendlog.email), Cell(f.campaign.name), Cell(f.at)] for f in chosen]
@@ -115,7 +122,10 @@ def _begin(request: HttpRequest, tab: str, title: str) -> tuple[Asked, dict[str,
         "tabs": top_tabs(asked, tab),
         "workspaces": workspace_choices(asked),
         "days": days,
-        "periods": [{"label": f"{n} days", "url": asked.here(days=n), "is_on": n == days} for n in PERIODS],
+        "periods": [
+            {"label": gettext("{n} days").format(n=n), "url": asked.here(days=n), "is_on": n == days}
+            for n in PERIODS
+        ],
     }
     return asked, context, days
 
@@ -126,16 +136,16 @@ def _senders(asked: Asked) -> list[Sender]:
 
 def _growth(growth: list[audience_report.Growth]) -> Table:
     columns = [
-        Column("Day", "text"),
-        Column("Opted in"),
-        Column("Opted out"),
-        Column("Opted in at its end"),
+        Column(gettext("Day"), "text"),
+        Column(gettext("Opted in")),
+        Column(gettext("Opted out")),
+        Column(gettext("Opted in at its end")),
     ]
     rows = [
         [Cell(day.day.isoformat()), Cell(day.opted_in), Cell(day.opted_out), Cell(day.subscribed)]
         for day in growth[::-1]
     ]
-    return Table("growth", "Opted in and out", columns, rows)
+    return Table("growth", gettext("Opted in and out"), columns, rows)
 
 
 def _months(asked: Asked) -> Table:
@@ -151,15 +161,22 @@ def _months(asked: Asked) -> Table:
     rows = [
         [Cell(month), *metric_cells(totals_, MONTHLY, lambda number: "")] for month, totals_ in sums.items()
     ]
-    return Table("months", "Engagement by month", [Column("Month", "text"), *metric_columns(MONTHLY)], rows)
+    return Table(
+        "months",
+        gettext("Engagement by month"),
+        [Column(gettext("Month"), "text"), *metric_columns(MONTHLY)],
+        rows,
+    )
 
 
 def _engagement(months: Table) -> Chart:
     series = [
-        Series(METRICS[number][0], [row[1 + MONTHLY.index(number)].rate for row in months.rows], tone, "bar")
+        Series(
+            str(METRICS[number][0]), [row[1 + MONTHLY.index(number)].rate for row in months.rows], tone, "bar"
+        )
         for number, tone in (("opened", "primary"), ("clicked", "good"))
     ]
-    words = "Which share of the delivered mails was opened and clicked, month by month."
+    words = gettext("Which share of the delivered mails was opened and clicked, month by month.")
     return Chart([row[0].value for row in months.rows], series, words, "rate")
 
 
@@ -171,10 +188,10 @@ def _state(domain: Domain) -> str:
 
 def _domains(asked: Asked, found: list[Domain], days: int) -> Table:
     columns = [
-        Column("Sender domain", "text"),
-        Column("Sent"),
-        Column("Complaints", rated=True),
-        Column(f"Last {WINDOW} days", "rate"),
+        Column(gettext("Sender domain"), "text"),
+        Column(gettext("Sent")),
+        Column(gettext("Complaints"), rated=True),
+        Column(gettext("Last {window} days").format(window=WINDOW), "rate"),
     ]
     rows = [
         [
@@ -189,13 +206,13 @@ def _domains(asked: Asked, found: list[Domain], days: int) -> Table:
         ]
         for domain in found
     ]
-    return Table("domains", "Sender domains", columns, rows)
+    return Table("domains", gettext("Sender domains"), columns, rows)
 
 
 def _rates(labels: list[str], lines: list[Series]) -> Table:
     """What the chart draws, in figures, the latest day first."""
-    columns = [Column("Seven days up to", "text"), *(Column(line.label, "rate") for line in lines)]
+    columns = [Column(gettext("Seven days up to"), "text"), *(Column(line.label, "rate") for line in lines)]
     rows = [
         [Cell(label), *(Cell(line.values[place]) for line in lines)] for place, label in enumerate(labels)
     ]
-    return Table("rates", "Complaint rate", columns, rows[::-1])
+    return Table("rates", gettext("Complaint rate"), columns, rows[::-1])

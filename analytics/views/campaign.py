@@ -9,6 +9,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
 from analytics import click_map, failures, people, timeline, totals
@@ -139,9 +140,13 @@ def _begin(request: HttpRequest, pk: int, tab: str) -> tuple[Campaign, Asked, di
     campaign, asked = find_campaign(request, pk), Asked(request)
     fresh()
     steps, names = totals.steps(pk), step_names(campaign)
-    every = [{"label": "All steps", "url": asked.here(step=None), "is_on": asked.step is None}]
+    every = [{"label": gettext("All steps"), "url": asked.here(step=None), "is_on": asked.step is None}]
     each = [
-        {"label": names.get(n, f"Step {n}"), "url": asked.here(step=n), "is_on": n == asked.step}
+        {
+            "label": names.get(n, gettext("Step {step}").format(step=n)),
+            "url": asked.here(step=n),
+            "is_on": n == asked.step,
+        }
         for n in steps
     ]
     context = {
@@ -218,28 +223,39 @@ def _steps(campaign: Campaign, asked: Asked) -> Table:
     rows = []
     for step, sums in totals.by("step", asked.scope(campaign.pk)).items():
         url_of = partial(asked.people_url, campaign.pk, step=step)
-        rows.append([Cell(names.get(step, f"Step {step}")), *metric_cells(sums, numbers, url_of)])
+        rows.append(
+            [
+                Cell(names.get(step, gettext("Step {step}").format(step=step))),
+                *metric_cells(sums, numbers, url_of),
+            ]
+        )
         if campaign.goal_value:
             rows[-1] += [Cell(goal_value(sums, number)) for number in GOALS]
-    columns = [Column("Step", "text"), *metric_columns(numbers)]
+    columns = [Column(gettext("Step"), "text"), *metric_columns(numbers)]
     if campaign.goal_value:
         columns += [Column(f"{METRICS[number][0]}: {campaign.goal_value}", "sum") for number in GOALS]
-    return Table("steps", "Step by step", columns, rows)
+    return Table("steps", gettext("Step by step"), columns, rows)
 
 
 def _hours(buckets: Sequence[Bucket]) -> Table:
-    columns = [Column("When", "text"), Column("Sent"), Column("First opens"), Column("First clicks")]
+    columns = [
+        Column(gettext("When"), "text"),
+        Column(gettext("Sent")),
+        Column(gettext("First opens")),
+        Column(gettext("First clicks")),
+    ]
     rows = [[Cell(b.label), Cell(b.sent), Cell(b.opened), Cell(b.clicked)] for b in buckets]
-    return Table("hours", "Opens and clicks over time", columns, rows)
+    return Table("hours", gettext("Opens and clicks over time"), columns, rows)
 
 
 def _hours_chart(buckets: Sequence[Bucket]) -> Chart:
     shown = [bucket for bucket in buckets if not bucket.is_later]
-    opened = Series("First opens", [bucket.opened for bucket in shown], "primary", "area")
-    clicked = Series("First clicks", [bucket.clicked for bucket in shown], "good", "area")
+    opened = Series(gettext("First opens"), [bucket.opened for bucket in shown], "primary", "area")
+    clicked = Series(gettext("First clicks"), [bucket.clicked for bucket in shown], "good", "area")
     best = max(shown, key=lambda bucket: bucket.opened + bucket.clicked, default=None)
-    most = f" Most of it happened at {best.label}." if best and best.opened + best.clicked else ""
-    words = f"How many mails were opened and clicked for the first time, over time.{most}"
+    words = gettext("How many mails were opened and clicked for the first time, over time.")
+    if best and best.opened + best.clicked:
+        words += " " + gettext("Most of it happened at {hour}.").format(hour=best.label)
     return Chart([bucket.label for bucket in shown], [opened, clicked], words)
 
 
@@ -247,15 +263,18 @@ def _hours_chart(buckets: Sequence[Bucket]) -> Chart:
 
 
 def _providers(asked: Asked, pk: int, numbers: Sequence[str] = PLACES) -> Table:
-    rows = _places("mailbox_provider", dict(MailboxProvider.choices), asked, pk, numbers)
-    columns = [Column("Mailbox provider", "text"), *metric_columns(numbers)]
-    return Table("providers", "By mailbox provider", columns, rows)
+    names = {value: str(label) for value, label in MailboxProvider.choices}
+    rows = _places("mailbox_provider", names, asked, pk, numbers)
+    columns = [Column(gettext("Mailbox provider"), "text"), *metric_columns(numbers)]
+    return Table("providers", gettext("By mailbox provider"), columns, rows)
 
 
 def _senders(asked: Asked, pk: int) -> Table:
     names = Sender.objects.filter(pk__in=totals.by("sender_id", asked.scope(pk)))
     rows = _places("sender_id", dict(names.values_list("pk", "name")), asked, pk, PLACES)
-    return Table("senders", "By sender", [Column("Sender", "text"), *metric_columns(PLACES)], rows)
+    return Table(
+        "senders", gettext("By sender"), [Column(gettext("Sender"), "text"), *metric_columns(PLACES)], rows
+    )
 
 
 def _places(
@@ -265,7 +284,7 @@ def _places(
 
     def line(place: Any, sums: Totals) -> list[Cell]:
         url_of = partial(asked.people_url, pk, **{column: place})
-        return [Cell(labels.get(place, "Deleted")), *metric_cells(sums, numbers, url_of)]
+        return [Cell(labels.get(place, gettext("Deleted"))), *metric_cells(sums, numbers, url_of)]
 
     found = totals.by(column, asked.scope(pk))
     return [line(place, sums) for place, sums in sorted(found.items(), key=lambda item: -item[1].sent)]
@@ -276,20 +295,24 @@ def _places_chart(table: Table) -> Chart:
     headings = [column.heading for column in table.columns]
     series = [
         Series(heading, [row[headings.index(heading)].rate for row in table.rows], tone, "bar")
-        for heading, tone in (("Delivered", "quiet"), ("Opened", "primary"), ("Clicked", "good"))
+        for heading, tone in (
+            (str(METRICS["delivered"][0]), "quiet"),
+            (str(METRICS["opened"][0]), "primary"),
+            (str(METRICS["clicked"][0]), "good"),
+        )
     ]
-    words = "Which share of the mails was delivered, opened and clicked at each mailbox provider."
+    words = gettext("Which share of the mails was delivered, opened and clicked at each mailbox provider.")
     return Chart([row[0].value for row in table.rows], series, words, "rate")
 
 
 def _failures(asked: Asked, pk: int) -> Table:
     scope = asked.scope(pk)
     columns = [
-        Column("What happened", "text"),
-        Column("Reason", "text"),
-        Column("Mails"),
-        Column("Code", "code"),
-        Column("In the provider's words", "text"),
+        Column(gettext("What happened"), "text"),
+        Column(gettext("Reason"), "text"),
+        Column(gettext("Mails")),
+        Column(gettext("Code"), "code"),
+        Column(gettext("In the provider's words"), "text"),
     ]
     rows = []
     for failure in failures.by_reason(scope, pk):
@@ -305,7 +328,7 @@ def _failures(asked: Asked, pk: int) -> Table:
                 Cell(failure.example),
             ]
         )
-    return Table("failures", "Errors and bounces", columns, rows)
+    return Table("failures", gettext("Errors and bounces"), columns, rows)
 
 
 # --- Of the links ------------------------------------------------------------------------------------
@@ -322,7 +345,10 @@ def _links(
     rows = [
         [
             Cell(number),
-            Cell(words.get(number, (f"Link {number}", ""))[0], note=words.get(number, ("", ""))[1]),
+            Cell(
+                words.get(number, (gettext("Link {link}").format(link=number), ""))[0],
+                note=words.get(number, ("", ""))[1],
+            ),
             Cell(
                 _mails(clicks, number),
                 share(_mails(clicks, number), found.clicked),
@@ -332,11 +358,16 @@ def _links(
         ]
         for number in numbers
     ]
-    who = "People" if asked.people else "Mails"
-    columns = [Column("No.", "text"), Column("Link", "text"), Column(who, rated=True), Column("Clicks")]
+    who = gettext("People") if asked.people else gettext("Mails")
+    columns = [
+        Column(gettext("No."), "text"),
+        Column(gettext("Link"), "text"),
+        Column(who, rated=True),
+        Column(gettext("Clicks")),
+    ]
     bars = Series(who, [row[2].value for row in rows[:10]], "primary", "bar")
-    chart = Chart([str(row[1].value) for row in rows[:10]], [bars], "How many clicked each link.")
-    return Table("links", "Links", columns, rows), chart
+    chart = Chart([str(row[1].value) for row in rows[:10]], [bars], gettext("How many clicked each link."))
+    return Table("links", gettext("Links"), columns, rows), chart
 
 
 def _mails(clicks: dict[int, LinkTotals], number: int) -> int:

@@ -11,6 +11,8 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.text import slugify
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from analytics import roll_up, state
 from analytics.people import Question
@@ -23,8 +25,8 @@ from delivery.views.frame import show
 
 # What stays the same from page to page.
 KEPT = ("who", "step", "workspace")
-TOP = (("Campaigns", "overview"), ("Audience", "audience"), ("Complaints", "complaints"))
-OF_A_CAMPAIGN = (("Summary", "campaign"), ("Delivery", "delivery"), ("Links", "links"))
+TOP = ((_("Campaigns"), "overview"), (_("Audience"), "audience"), (_("Complaints"), "complaints"))
+OF_A_CAMPAIGN = ((_("Summary"), "campaign"), (_("Delivery"), "delivery"), (_("Links"), "links"))
 
 
 class Asked:
@@ -109,8 +111,8 @@ def report(
         "charts": charts or {},
         "counted_at": state.current().at,
         "switch": [
-            {"label": "People", "url": asked.here(who=None, after=None), "is_on": asked.people},
-            {"label": "All", "url": asked.here(who="all", after=None), "is_on": not asked.people},
+            {"label": gettext("People"), "url": asked.here(who=None, after=None), "is_on": asked.people},
+            {"label": gettext("All"), "url": asked.here(who="all", after=None), "is_on": not asked.people},
         ],
     }
     return show(request, template, {**shown, **context})
@@ -132,7 +134,7 @@ def workspace_choices(asked: Asked) -> list[dict[str, Any]]:
     if access.sole_workspace(asked.request.user) is not None:
         return []
     chosen = whole(asked.request.GET.get("workspace"))
-    every = [{"label": "All workspaces", "url": asked.here(workspace=None), "is_on": chosen is None}]
+    every = [{"label": gettext("All workspaces"), "url": asked.here(workspace=None), "is_on": chosen is None}]
     return every + [
         {"label": seen.name, "url": asked.here(workspace=seen.pk), "is_on": seen.pk == chosen}
         for seen in workspaces_visible_to(asked.request.user)

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
 from analytics import timeline, totals
@@ -41,7 +42,7 @@ def overview(request: HttpRequest) -> HttpResponseBase:
     first = totals.first_sent(campaign.pk for campaign in shown)
     table = _table(asked, shown, found, first)
     context = {
-        "title": "Reports",
+        "title": gettext("Reports"),
         "tabs": top_tabs(asked, "overview"),
         "workspaces": workspace_choices(asked),
         "lines": list(zip(shown, table.rows, strict=True)),
@@ -66,7 +67,7 @@ def compare(request: HttpRequest) -> HttpResponseBase:
     hours = {campaign.pk: totals.hours(asked.scope(campaign.pk)) for campaign in campaigns}
     charts = {number: _curve(campaigns, found, hours, number) for number in ("opened", "clicked")}
     context = {
-        "title": "Compare campaigns",
+        "title": gettext("Compare campaigns"),
         "tabs": top_tabs(asked, ""),
         "is_enough": len(campaigns) >= LEAST,
         "least": LEAST,
@@ -87,7 +88,11 @@ def _begun(asked: Asked) -> Any:
 def _table(
     asked: Asked, campaigns: Sequence[Campaign], found: dict[int, Totals], first: dict[int, Any]
 ) -> Table:
-    columns = [Column("Campaign", "text"), Column("First mail", "moment"), *metric_columns(SHOWN)]
+    columns = [
+        Column(gettext("Campaign"), "text"),
+        Column(gettext("First mail"), "moment"),
+        *metric_columns(SHOWN),
+    ]
     rows = [
         [
             Cell(campaign.name, url=asked.url("campaign", campaign.pk)),
@@ -96,28 +101,31 @@ def _table(
         ]
         for campaign in campaigns
     ]
-    return Table("campaigns", "Campaigns", columns, rows)
+    return Table("campaigns", gettext("Campaigns"), columns, rows)
 
 
 def _rates(campaigns: Sequence[Campaign], found: dict[int, Totals]) -> Chart:
     """Opened and clicked from campaign to campaign; those that have not sent anything are left out."""
     sent = [campaign for campaign in campaigns if found.get(campaign.pk, Totals()).delivered]
     series = [
-        Series(METRICS[number][0], [metric(found[c.pk], number).rate for c in sent], tone, "line")
+        Series(str(METRICS[number][0]), [metric(found[c.pk], number).rate for c in sent], tone, "line")
         for number, tone in (("opened", "primary"), ("clicked", "good"))
     ]
-    words = "Which share of the delivered mails was opened and clicked, campaign by campaign."
+    words = gettext("Which share of the delivered mails was opened and clicked, campaign by campaign.")
     return Chart([campaign.name for campaign in sent], series, words, "rate")
 
 
 def _comparison(asked: Asked, campaigns: Sequence[Campaign], found: dict[int, Totals]) -> Table:
     """A line for each number, a column for each campaign."""
-    columns = [Column("Mails", "text"), *(Column(campaign.name, rated=True) for campaign in campaigns)]
+    columns = [
+        Column(gettext("Mails"), "text"),
+        *(Column(campaign.name, rated=True) for campaign in campaigns),
+    ]
     rows = []
     for number in COMPARED:
         cells = [metric(found.get(c.pk, Totals()), number, asked.people_url(c.pk, number)) for c in campaigns]
         rows.append([Cell(METRICS[number][0]), *cells])
-    return Table("comparison", "Side by side", columns, rows)
+    return Table("comparison", gettext("Side by side"), columns, rows)
 
 
 def _curve(
@@ -129,15 +137,17 @@ def _curve(
         delivered = found.get(campaign.pk, Totals()).delivered
         sums = timeline.since_start(hours[campaign.pk], number, HOURS)
         series.append(Series(campaign.name, [n / delivered if delivered else None for n in sums], tone))
-    words = f"Which share of the delivered mails was {number}, hour by hour after the first mail."
+    words = gettext(
+        "Which share of the delivered mails was {number}, hour by hour after the first mail."
+    ).format(number=number)
     return Chart([f"{hour} h" for hour in range(1, HOURS + 1)], series, words, "rate")
 
 
 def _behind(number: str, chart: Chart) -> Table:
     """What a curve draws, in figures."""
-    columns = [Column("After", "text"), *(Column(series.label, "rate") for series in chart.series)]
+    columns = [Column(gettext("After"), "text"), *(Column(series.label, "rate") for series in chart.series)]
     rows = [
         [Cell(label), *(Cell(series.values[place]) for series in chart.series)]
         for place, label in enumerate(chart.labels)
     ]
-    return Table(number, f"{METRICS[number][0]}, hour by hour", columns, rows)
+    return Table(number, gettext("{number}, hour by hour").format(number=METRICS[number][0]), columns, rows)

@@ -7,6 +7,7 @@ from typing import Any
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
 from analytics import click_map, people
@@ -57,19 +58,20 @@ def _filters(question: Question, campaign: Campaign) -> list[str]:
     """What the number was narrowed to, in words."""
     found = []
     if question.step is not None:
-        found.append(f"Step {question.step}")
+        found.append(gettext("Step {step}").format(step=question.step))
     if question.mailbox_provider is not None:
-        found.append(dict(MailboxProvider.choices).get(question.mailbox_provider, "Unknown provider"))
+        names = dict(MailboxProvider.choices)
+        found.append(str(names.get(question.mailbox_provider, gettext("Unknown provider"))))
     if question.sender_id is not None:
-        names = Sender.objects.of(campaign.workspace).filter(pk=question.sender_id)
-        found += names.values_list("name", flat=True)
+        senders = Sender.objects.of(campaign.workspace).filter(pk=question.sender_id)
+        found += senders.values_list("name", flat=True)
     if question.link:
         content = click_map.content_of(campaign, question.step)
         links = click_map.links(content) if content else []
         texts = [link.text or link.url for link in links if link.number == question.link]
-        found.append(f"Link {question.link}{''.join(f': {text}' for text in texts)}")
+        found.append(": ".join([gettext("Link {link}").format(link=question.link), *texts]))
     if question.reason:
-        found.append(dict(SendLog.Reason.choices).get(question.reason, question.reason))
+        found.append(str(dict(SendLog.Reason.choices).get(question.reason, question.reason)))
     if question.code:
         found.append(question.code)
     return found
@@ -77,7 +79,7 @@ def _filters(question: Question, campaign: Campaign) -> list[str]:
 
 def _lines(question: Question) -> Any:
     """What the file holds."""
-    yield ["E-mail address", "Customer", "At", "Times", "Why"]
+    yield [gettext("E-mail address"), gettext("Customer"), gettext("At"), gettext("Times"), gettext("Why")]
     for line in people.everybody(question):
         yield _line(line)
 

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -53,8 +54,12 @@ def in_words(suggestion: Suggestion) -> str:
     low, high = percent(suggestion.low), percent(suggestion.high)
     gain = percent(suggestion.gain)
     if suggestion.low > 0:
-        return f"about {gain} more clicks and opens, between {low} and {high}"
-    return f"perhaps {gain} more clicks and opens; it may be anything between {low} and {high}"
+        return gettext("about {gain} more clicks and opens, between {low} and {high}").format(
+            gain=gain, low=low, high=high
+        )
+    return gettext(
+        "perhaps {gain} more clicks and opens; it may be anything between {low} and {high}"
+    ).format(gain=gain, low=low, high=high)
 
 
 def _own_gain(profile: SendProfile | None) -> dict[str, str]:

@@ -11,6 +11,7 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext
 
 
 def address(request: HttpRequest) -> str:
@@ -27,7 +28,7 @@ def page(request: HttpRequest, response: HttpResponse | None, credentials: dict[
     cool_off: timedelta = settings.AXES_COOLOFF_TIME
     until = (last or timezone.now()) + cool_off
     seconds = max(1, int((until - timezone.now()).total_seconds()))
-    context = {**admin.site.each_context(request), "title": "Too many attempts", "until": until}
+    context = {**admin.site.each_context(request), "title": gettext("Too many attempts"), "until": until}
     answer = render(request, "account/locked.html", context, status=429)
     answer.headers["Retry-After"] = str(seconds)
     return answer

@@ -14,6 +14,8 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
@@ -25,7 +27,7 @@ from audience import access, api_keys
 from audience.admin.base import WorkspaceAdmin, WorkspaceChoice, user_of
 from audience.models import ApiKey, Workspace, workspaces_visible_to
 
-DAYS = {"30": "30 days", "90": "90 days", "365": "A year", "": "Until it is revoked"}
+DAYS = {"30": "30 days", "90": "90 days", "365": _("A year"), "": _("Until it is revoked")}
 STATES = {"valid": "success", "expired": "warning", "revoked": "default"}
 
 
@@ -35,17 +37,17 @@ class KeyForm(WorkspaceChoice):
     name = forms.CharField(
         max_length=100,
         widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True}),
-        help_text="What will use it, for your own eyes. It acts in your name.",
+        help_text=_("What will use it, for your own eyes. It acts in your name."),
     )
     scopes = forms.MultipleChoiceField(
-        label="What it may do",
+        label=_("What it may do"),
         choices=list(api_keys.SCOPES.items()),
         widget=UnfoldAdminCheckboxSelectMultipleWidget(),
-        help_text="Never more than you may yourself. Choose as little as will do.",
-        error_messages={"required": "Choose at least one thing."},
+        help_text=_("Never more than you may yourself. Choose as little as will do."),
+        error_messages={"required": _("Choose at least one thing.")},
     )
     days = forms.ChoiceField(
-        label="Valid for",
+        label=_("Valid for"),
         required=False,
         choices=list(DAYS.items()),
         initial="365",
@@ -58,20 +60,22 @@ class ApiKeyAdmin(WorkspaceAdmin):
     list_display = ("name", "prefix", "user", "state", "expires_at", "last_used_at")
     list_select_related = ("user",)
     search_fields = ("name", "prefix")
-    search_help_text = "Part of the name, or how the key begins"
+    search_help_text = _("Part of the name, or how the key begins")
     fields = (
         "name", "prefix", "user", "may", "created_at", "expires_at", "revoked_at", "last_used_at",
     )  # fmt: skip
     readonly_fields = ("prefix", "may", "created_at", "revoked_at", "last_used_at")
     change_form_outer_after_template = "admin/audience/apikey/revoke_button.html"
 
-    @display(description="State", label=STATES)
+    @display(description=_("State"), label=STATES)
     def state(self, key: ApiKey) -> tuple[str, str]:
         if key.revoked_at is not None:
-            return "revoked", "Revoked"
-        return ("valid", "Valid") if key.is_valid(timezone.now()) else ("expired", "Expired")
+            return "revoked", gettext("Revoked")
+        return (
+            ("valid", gettext("Valid")) if key.is_valid(timezone.now()) else ("expired", gettext("Expired"))
+        )
 
-    @display(description="What it may do")
+    @display(description=_("What it may do"))
     def may(self, key: ApiKey) -> str:
         return ", ".join(key.scopes)
 
@@ -112,7 +116,7 @@ class ApiKeyAdmin(WorkspaceAdmin):
         form = KeyForm(request.POST or None, workspaces=self.owned_workspaces(request), sole=sole)
         if form.is_valid():
             return self._made(request, form)
-        context = {"form": form, "title": "Make an API key", "submit_words": "Make the key"}
+        context = {"form": form, "title": gettext("Make an API key"), "submit_words": gettext("Make the key")}
         return self._page(request, "admin/simple_form.html", context)
 
     def _made(self, request: HttpRequest, form: KeyForm) -> HttpResponse:
@@ -125,7 +129,7 @@ class ApiKeyAdmin(WorkspaceAdmin):
             form.cleaned_data["scopes"],
             timezone.now() + timedelta(days=int(days)) if days else None,
         )
-        context = {"key": key, "text": text, "title": f"The key for “{key.name}”"}
+        context = {"key": key, "text": text, "title": gettext("The key for “{name}”").format(name=key.name)}
         response = self._page(request, "admin/audience/apikey/made.html", context)
         add_never_cache_headers(response)
         return response
@@ -147,11 +151,14 @@ class ApiKeyAdmin(WorkspaceAdmin):
             raise PermissionDenied
         if request.method == "POST":
             if api_keys.revoke(key):
-                messages.success(request, f"“{key.name}” is revoked. Nothing can use it any more.")
+                messages.success(
+                    request,
+                    gettext("“{name}” is revoked. Nothing can use it any more.").format(name=key.name),
+                )
             else:
-                messages.info(request, f"“{key.name}” was revoked already.")
+                messages.info(request, gettext("“{name}” was revoked already.").format(name=key.name))
             return redirect(self.changelist_url())
-        context = {"object": key, "title": f"Revoke “{key.name}”?"}
+        context = {"object": key, "title": gettext("Revoke “{name}”?").format(name=key.name)}
         return self._page(request, "admin/audience/apikey/revoke.html", context)
 
     def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:

@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.db import models, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
 from audience import access, audit
@@ -67,7 +68,7 @@ class AuditEntryAdmin(ReadOnly, WorkspaceAdmin):
     list_display = ("at", "action", "name", "actor_name", "ip", "door")
     list_filter = ("action",)
     search_fields = ("actor_name", "name")
-    search_help_text = "Who, or what"
+    search_help_text = _("Who, or what")
     fields = ("at", "action", "thing", "thing_id", "name", "actor_name", "ip", "door", "before", "after")
     date_hierarchy = None
 

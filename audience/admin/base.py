@@ -14,6 +14,8 @@ from django.forms.models import ModelChoiceField
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.functional import cached_property
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget
 
@@ -22,6 +24,7 @@ from audience.models import Workspace, WorkspaceModel, workspaces_visible_to
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+    from django_stubs_ext import StrOrPromise
 
 
 def user_of(request: HttpRequest) -> User:
@@ -69,7 +72,7 @@ class WorkspaceForm(forms.ModelForm):
     class Meta:
         error_messages = {
             NON_FIELD_ERRORS: {
-                "unique_together": "There is one with the same %(field_labels)s already. Choose another."
+                "unique_together": _("There is one with the same %(field_labels)s already. Choose another.")
             }
         }
 
@@ -105,7 +108,12 @@ class WorkspaceForm(forms.ModelForm):
         own = self.workspace.pk if self.workspace else None
         for name, value in list(cleaned.items()):
             if isinstance(value, WorkspaceModel) and value.workspace_id != own:
-                self.add_error(name, f"This belongs to another workspace. Choose one of {self.workspace}.")
+                self.add_error(
+                    name,
+                    gettext("This belongs to another workspace. Choose one of {workspace}.").format(
+                        workspace=self.workspace
+                    ),
+                )
         return cleaned
 
     def _get_validation_exclusions(self) -> set[str]:
@@ -148,7 +156,7 @@ class WorkspaceAdmin(ModelAdmin):
     # The way from a row to its workspace.
     workspace_path = "workspace"
     # What deleting one means, said on the page that asks whether to.
-    deletion = ""
+    deletion: StrOrPromise = ""
 
     # --- The wall ------------------------------------------------------------------------------
 

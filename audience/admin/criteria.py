@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 
@@ -38,10 +39,12 @@ def parse(text: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        message = f"Line {error.lineno}, column {error.colno}: this is not JSON ({error.msg})."
+        message = gettext("Line {lineno}, column {colno}: this is not JSON ({msg}).").format(
+            lineno=error.lineno, colno=error.colno, msg=error.msg
+        )
         raise ValidationError(message) from error
     except RecursionError as error:
-        raise ValidationError("This is nested too deeply.") from error
+        raise ValidationError(gettext("This is nested too deeply.")) from error
 
 
 def by_place(problems: Any) -> list[dict[str, Any]]:

@@ -10,6 +10,8 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
     UnfoldAdminDecimalFieldWidget,
     UnfoldAdminSelectWidget,
@@ -28,22 +30,22 @@ PREFIX = "attribute_"
 FLAGS = {"subscribed": ConsentRecord.Channel.EMAIL, "sms_subscribed": ConsentRecord.Channel.SMS}
 PLAIN_FIELDS = ("name", "external_id", "phone", "time_zone", "language")
 SHOWN_CONSENTS = 20
-BOOLEAN_CHOICES = [("", "not known"), ("true", "yes"), ("false", "no")]
+BOOLEAN_CHOICES = [("", _("not known")), ("true", _("yes")), ("false", _("no"))]
 
 
 class CustomerForm(WorkspaceForm):
     """One customer: plain fields, consent with its evidence, and a field per attribute."""
 
     evidence = forms.CharField(
-        label="Evidence",
+        label=_("Evidence"),
         required=False,
         max_length=consent.MAX_EVIDENCE,
         widget=UnfoldAdminTextInputWidget(),
-        help_text="Needed to opt somebody in: where and how did this person agree? It is kept for good.",
+        help_text=_("Needed to opt somebody in: where and how did this person agree? It is kept for good."),
     )
 
     class Meta(WorkspaceForm.Meta):
-        help_texts = {"time_zone": "IANA name such as Europe/Berlin. It may be empty."}
+        help_texts = {"time_zone": _("IANA name such as Europe/Berlin. It may be empty.")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -58,7 +60,9 @@ class CustomerForm(WorkspaceForm):
             raise ValidationError(str(error)) from error
         same = Customer.objects.filter(workspace=self.workspace, email=email).exclude(pk=self.instance.pk)
         if self.workspace is not None and same.exists():
-            raise ValidationError(f"{email} is a customer already. Search the list for that one.")
+            raise ValidationError(
+                gettext("{email} is a customer already. Search the list for that one.").format(email=email)
+            )
         return email
 
     def clean(self) -> dict[str, Any]:
@@ -71,7 +75,9 @@ class CustomerForm(WorkspaceForm):
         self._check_attributes()
         opts_in = any(cleaned.get(flag) and flag in self.changed_data for flag in FLAGS)
         if opts_in and not cleaned.get("evidence", "").strip():
-            self.add_error("evidence", "Say where and how this person agreed, or leave the opt-in off.")
+            self.add_error(
+                "evidence", gettext("Say where and how this person agreed, or leave the opt-in off.")
+            )
         return cleaned
 
     def attributes(self) -> dict[str, Any]:
@@ -118,15 +124,17 @@ def attribute_field(attribute: Attribute, value: Any) -> forms.Field:
 
 @admin.register(Customer)
 class CustomerAdmin(AddressSearch, WorkspaceAdmin):
-    deletion = "The ledger remembers what was sent, and a suppression of the address stays if there is one."
+    deletion = _(
+        "The ledger remembers what was sent, and a suppression of the address stays if there is one."
+    )
     form = CustomerForm
     list_display = ("email", "name", "subscribed", "sms_subscribed", "created_at")
     list_filter = ("subscribed", "sms_subscribed", "unmailable")
-    search_help_text = "An address, how it begins, or an external id"
+    search_help_text = _("An address, how it begins, or an external id")
     also_exactly = ("external_id",)
     fieldsets = (
         (None, {"fields": ["email", *PLAIN_FIELDS]}),
-        ("Consent", {"fields": ["subscribed", "sms_subscribed", "evidence", "tracked"]}),
+        (_("Consent"), {"fields": ["subscribed", "sms_subscribed", "evidence", "tracked"]}),
     )
     change_form_before_template = "admin/audience/customer/facts.html"
     change_form_outer_after_template = "admin/audience/customer/consents.html"
@@ -136,10 +144,15 @@ class CustomerAdmin(AddressSearch, WorkspaceAdmin):
         if names:
             hint = ""
         elif obj is None:
-            hint = "Save the customer first; then the attributes can be filled in."
+            hint = gettext("Save the customer first; then the attributes can be filled in.")
         else:
-            hint = "There are no attributes yet. An import brings its own, or add one under Attributes."
-        return [*super().get_fieldsets(request, obj), ("Attributes", {"fields": names, "description": hint})]
+            hint = gettext(
+                "There are no attributes yet. An import brings its own, or add one under Attributes."
+            )
+        return [
+            *super().get_fieldsets(request, obj),
+            (gettext("Attributes"), {"fields": names, "description": hint}),
+        ]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         values = obj.attributes if obj else {}
@@ -200,12 +213,14 @@ class CustomerAdmin(AddressSearch, WorkspaceAdmin):
 
 class AttributeForm(WorkspaceForm):
     class Meta(WorkspaceForm.Meta):
-        help_texts = {"name": "Templates say it as {{ customer.name_of_it }}. It cannot be changed later."}
+        help_texts = {"name": _("Templates say it as {{ customer.name_of_it }}. It cannot be changed later.")}
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
         if name in customers.OWN_FIELDS:
-            raise ValidationError(f"Every customer has “{name}” already. Choose another name.")
+            raise ValidationError(
+                gettext("Every customer has “{name}” already. Choose another name.").format(name=name)
+            )
         return name
 
 
@@ -236,7 +251,9 @@ class AttributeAdmin(WorkspaceAdmin):
     ) -> Any:
         if obj is not None and (used := self._segments_with(obj)):
             names = ", ".join(used[:10])
-            context["used_by"] = f"Segments ask for it, so it cannot be deleted: {names}"
+            context["used_by"] = gettext("Segments ask for it, so it cannot be deleted: {names}").format(
+                names=names
+            )
         return super().render_change_form(request, context, *args, obj=obj, **kwargs)
 
 

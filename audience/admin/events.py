@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from audience import access
@@ -18,18 +20,18 @@ class CustomerEventAdmin(ReadOnly, WorkspaceAdmin):
     list_display = ("name", "whose", "said", "at")
     sortable_by = ()
     search_fields = ("name",)
-    search_help_text = "A whole address, or the name of an event"
+    search_help_text = _("A whole address, or the name of an event")
     fields = ("name", "whose", "said", "key", "at", "received_at")
     readonly_fields = ("whose", "said")
 
-    @display(description="Customer")
+    @display(description=_("Customer"))
     def whose(self, event: CustomerEvent) -> str:
         try:
             return event.customer.email
         except Customer.DoesNotExist:
-            return "Deleted"
+            return gettext("Deleted")
 
-    @display(description="Properties")
+    @display(description=_("Properties"))
     def said(self, event: CustomerEvent) -> str:
         return ", ".join(f"{name}: {value}" for name, value in event.properties.items()) or "-"
 

@@ -13,6 +13,8 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 from unfold.decorators import display
 from unfold.widgets import (
@@ -36,38 +38,43 @@ LABELS = {
     Status.COMPLETED: "success",
     Status.FAILED: "danger",
 }
-NOT_UTF_8 = "The file is not UTF-8. Save it again as “CSV UTF-8” and upload that."
+NOT_UTF_8 = _("The file is not UTF-8. Save it again as “CSV UTF-8” and upload that.")
 FIELD_LABELS = {
-    "email": "E-mail address",
-    "external_id": "External id",
-    "name": "Name",
-    "phone": "Phone",
-    "time_zone": "Time zone",
-    "language": "Language",
-    "subscribed": "E-mail opt-in (yes or no)",
-    "sms_subscribed": "SMS opt-in (yes or no)",
+    "email": _("E-mail address"),
+    "external_id": _("External id"),
+    "name": _("Name"),
+    "phone": _("Phone"),
+    "time_zone": _("Time zone"),
+    "language": _("Language"),
+    "subscribed": _("E-mail opt-in (yes or no)"),
+    "sms_subscribed": _("SMS opt-in (yes or no)"),
 }
 
 
 class UploadForm(WorkspaceChoice):
     file = forms.FileField(
-        label="CSV file",
+        label=_("CSV file"),
         widget=UnfoldAdminFileFieldWidget(attrs={"accept": ".csv,.txt,text/csv"}),
-        help_text="UTF-8, with the names of the columns in its first line.",
-        error_messages={"empty": "The file is empty. Choose another.", "required": "Choose a file first."},
+        help_text=_("UTF-8, with the names of the columns in its first line."),
+        error_messages={
+            "empty": _("The file is empty. Choose another."),
+            "required": _("Choose a file first."),
+        },
     )
     subscribe = forms.BooleanField(
-        label="They agreed to e-mail",
+        label=_("They agreed to e-mail"),
         required=False,
         widget=UnfoldBooleanWidget(),
-        help_text="Opts these people in. Nobody who is suppressed or has unsubscribed is opted in again.",
+        help_text=_("Opts these people in. Nobody who is suppressed or has unsubscribed is opted in again."),
     )
     consent_note = forms.CharField(
-        label="Where and how they agreed",
+        label=_("Where and how they agreed"),
         required=False,
         max_length=300,
-        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "Check-out of our shop, box not pre-ticked"}),
-        help_text="Needed when they agreed: it is kept with each person as evidence.",
+        widget=UnfoldAdminTextInputWidget(
+            attrs={"placeholder": _("Check-out of our shop, box not pre-ticked")}
+        ),
+        help_text=_("Needed when they agreed: it is kept with each person as evidence."),
     )
 
     def clean_file(self) -> UploadedFile:
@@ -75,15 +82,17 @@ class UploadForm(WorkspaceChoice):
         if (file.size or 0) > settings.IMPORT_MAX_BYTES:
             megabytes = settings.IMPORT_MAX_BYTES // 1_000_000
             raise ValidationError(
-                f"The file is larger than {megabytes:,} MB. Upload it in parts, or let whoever runs this "
-                "site import it with `manage.py import_customers`."
+                gettext(
+                    "The file is larger than {megabytes:,} MB. Upload it in parts, or let whoever runs this "
+                    "site import it with `manage.py import_customers`."
+                ).format(megabytes=megabytes)
             )
         return file
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if cleaned.get("subscribe") and not cleaned.get("consent_note", "").strip():
-            self.add_error("consent_note", "Say where and how they agreed, or untick the box above.")
+            self.add_error("consent_note", gettext("Say where and how they agreed, or untick the box above."))
         return cleaned
 
 
@@ -99,9 +108,9 @@ class MappingForm(forms.Form):
         attributes = Attribute.objects.of(workspace).values_list("name", flat=True)
         names = {*(f"attributes.{name}" for name in attributes), *suggested.values()} - {"", *FIELDS}
         choices = [
-            ("", "Leave out"),
-            ("Customer", [(field, FIELD_LABELS[field]) for field in FIELDS]),
-            ("Attribute", [(name, name.removeprefix("attributes.")) for name in sorted(names)]),
+            ("", gettext("Leave out")),
+            (gettext("Customer"), [(field, FIELD_LABELS[field]) for field in FIELDS]),
+            (gettext("Attribute"), [(name, name.removeprefix("attributes.")) for name in sorted(names)]),
         ]
         for place, column in enumerate(columns):
             self.fields[f"column_{place}"] = forms.ChoiceField(
@@ -127,23 +136,23 @@ class CustomerImportAdmin(ReadOnly, WorkspaceAdmin):
     list_filter = ("status",)
     change_form_template = "admin/audience/customerimport/progress_page.html"
 
-    @display(description="Status", label=LABELS)
+    @display(description=_("Status"), label=LABELS)
     def status_label(self, row: CustomerImport) -> tuple[str, str]:
         return row.status, row.get_status_display()
 
-    @display(description="New customers")
+    @display(description=_("New customers"))
     def new(self, row: CustomerImport) -> str:
         return f"{row.created:,}"
 
-    @display(description="Updated customers")
+    @display(description=_("Updated customers"))
     def changed(self, row: CustomerImport) -> str:
         return f"{row.updated:,}"
 
-    @display(description="Rejected rows")
+    @display(description=_("Rejected rows"))
     def refused(self, row: CustomerImport) -> str:
         return f"{row.rejected:,}"
 
-    @display(description="Kept out")
+    @display(description=_("Kept out"))
     def stay_out(self, row: CustomerImport) -> str:
         return f"{row.kept_out:,}"
 
@@ -180,7 +189,7 @@ class CustomerImportAdmin(ReadOnly, WorkspaceAdmin):
                 consent_note=form.cleaned_data["consent_note"],
             )
             return redirect("admin:audience_customerimport_map", upload.id)
-        return self._page(request, "upload.html", "Import customers", form=form)
+        return self._page(request, "upload.html", gettext("Import customers"), form=form)
 
     def map_view(self, request: HttpRequest, upload_id: str) -> HttpResponse:
         """Say what each column is; then the import is made, and a worker runs it."""
@@ -199,7 +208,7 @@ class CustomerImportAdmin(ReadOnly, WorkspaceAdmin):
             created = self._create(request, upload, workspace, form)
             if created is not None:
                 return redirect("admin:audience_customerimport_change", created.pk)
-        return self._page(request, "map.html", "What is in the columns?", form=form, upload=upload)
+        return self._page(request, "map.html", gettext("What is in the columns?"), form=form, upload=upload)
 
     def _create(
         self, request: HttpRequest, upload: uploads.Upload, workspace: Workspace, form: MappingForm
@@ -238,7 +247,11 @@ class CustomerImportAdmin(ReadOnly, WorkspaceAdmin):
         path = imports.rejected_path(found)
         if not found.rejected or not path.exists():
             raise Http404("This import has no rejected rows.")
-        return FileResponse(path.open("rb"), as_attachment=True, filename=f"rejected rows of {found.name}")
+        return FileResponse(
+            path.open("rb"),
+            as_attachment=True,
+            filename=f"rejected rows of {found.name}",
+        )
 
     def _find(self, request: HttpRequest, pk: int) -> CustomerImport:
         found: CustomerImport | None = self.get_object(request, str(pk))

@@ -8,6 +8,8 @@ from itertools import chain
 from django.contrib import messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from audience import access
 from audience.addresses import InvalidAddress, normalise
@@ -21,7 +23,7 @@ class AddressSearch:
     """Mixed in before WorkspaceAdmin: search by address, or its beginning, and by `also_exactly`."""
 
     search_fields = ("email",)
-    search_help_text = "An address, or how it begins"
+    search_help_text = _("An address, or how it begins")
     also_exactly: tuple[str, ...] = ()
 
     def get_search_results(
@@ -37,7 +39,12 @@ class AddressSearch:
         # Asked for apart from the list's order, which would lure the planner away from the index.
         found = list(chain(*(part.values_list("pk", flat=True)[:MOST] for part in self._parts(rows, term))))
         if len(found) >= MOST:
-            messages.info(request, f"Only {MOST:,} of those found are listed. Type more of the address.")
+            messages.info(
+                request,
+                gettext("Only {most:,} of those found are listed. Type more of the address.").format(
+                    most=MOST
+                ),
+            )
         return queryset.filter(pk__in=found), False
 
     def _parts(self, rows: QuerySet, term: str) -> list[QuerySet]:

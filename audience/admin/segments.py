@@ -14,6 +14,8 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanSwitchWidget
 
@@ -34,10 +36,10 @@ class SegmentForm(WorkspaceForm):
         ),
     )
     aware = forms.BooleanField(
-        label="Change it for what runs, too",
+        label=_("Change it for what runs, too"),
         required=False,
         widget=UnfoldBooleanSwitchWidget(),
-        help_text="Needed to change the criteria while something runs on them.",
+        help_text=_("Needed to change the criteria while something runs on them."),
     )
 
     def clean_criteria(self) -> Any:
@@ -56,8 +58,10 @@ class SegmentForm(WorkspaceForm):
             if running:
                 self.add_error(
                     "aware",
-                    f"Nothing was changed yet. {_listed(running)} would go by the new criteria at once: "
-                    "say that you mean so.",
+                    gettext(
+                        "Nothing was changed yet. {listed} would go by the new criteria at once: say "
+                        "that you mean so."
+                    ).format(listed=_listed(running)),
                 )
         return cleaned
 
@@ -67,7 +71,7 @@ class SegmentAdmin(WorkspaceAdmin):
     form = SegmentForm
     list_display = ("name", "used_by", "updated_at")
     search_fields = ("name",)
-    search_help_text = "Part of the name"
+    search_help_text = _("Part of the name")
     ordering = ("name",)
     list_select_related = ("workspace",)
     change_form_outer_before_template = "admin/audience/segment/above.html"
@@ -90,7 +94,7 @@ class SegmentAdmin(WorkspaceAdmin):
             found.examples = segments.examples(sole) if sole else segments.EXAMPLES
         return found
 
-    @admin.display(description="Used by")
+    @admin.display(description=_("Used by"))
     def used_by(self, segment: Any) -> SafeString:
         return render_to_string("admin/audience/segment/uses.html", {"uses": segment.used_by_all})
 
@@ -209,8 +213,10 @@ def deletion(segment: Segment) -> str:
     """What deleting a segment means for people, and for what uses it."""
     names = [f"“{use.name}” ({use.state})" for use in uses_of(segment)]
     if not names:
-        return "The people in it stay customers. No campaign and no automation uses it."
-    return f"It is used by {_listed(names)}, and cannot be deleted before these are, or ask something else."
+        return gettext("The people in it stay customers. No campaign and no automation uses it.")
+    return gettext(
+        "It is used by {listed}, and cannot be deleted before these are, or ask something else."
+    ).format(listed=_listed(names))
 
 
 def _listed(names: list[str], most: int = 5) -> str:
@@ -222,11 +228,11 @@ def in_words() -> Callable[[Segment], str]:
     """A column for one page: it asks what may be asked once for each workspace, not for each row."""
     fields_of = cache(segments.fields)
 
-    @admin.display(description="Who is in it")
+    @admin.display(description=gettext("Who is in it"))
     def column(segment: Segment) -> str:
         try:
             return segments.describe(segment.workspace, segment.criteria, fields_of(segment.workspace))
         except segments.InvalidCriteria as error:
-            return f"Cannot be used: {error}"
+            return gettext("Cannot be used: {error}").format(error=error)
 
     return column

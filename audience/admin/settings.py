@@ -13,6 +13,8 @@ from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.admin import ModelAdmin, StackedInline
@@ -66,23 +68,25 @@ class UserAdmin(Audited, SuperusersOnly, DjangoUserAdmin, ModelAdmin):
     list_filter = ("is_active", "is_superuser")
     fieldsets = (
         (None, {"fields": ("username", "password")}),
-        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        (_("Person"), {"fields": ("first_name", "last_name", "email")}),
         (
-            "Access",
+            _("Access"),
             {
                 "fields": ("is_active", "is_staff", "is_superuser"),
-                "description": "Staff may log in here; their memberships say what they see and may do. "
-                "A superuser sees and may do everything.",
+                "description": _(
+                    "Staff may log in here; their memberships say what they see and may do. "
+                    "A superuser sees and may do everything."
+                ),
             },
         ),
-        ("Dates", {"fields": ("last_login", "date_joined")}),
+        (_("Dates"), {"fields": ("last_login", "date_joined")}),
     )
     readonly_fields = ("last_login", "date_joined")
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        return super().changelist_view(request, {"title": "Users", **(extra_context or {})})
+        return super().changelist_view(request, {"title": gettext("Users"), **(extra_context or {})})
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"is_staff": True}
@@ -132,7 +136,7 @@ class WorkspaceSettingsAdmin(Audited, ModelAdmin):
         sole = access.sole_workspace(request.user)
         if sole is not None:
             return redirect("admin:audience_workspace_change", sole.pk)
-        return super().changelist_view(request, {"title": "Workspaces", **(extra_context or {})})
+        return super().changelist_view(request, {"title": gettext("Workspaces"), **(extra_context or {})})
 
     def changeform_view(
         self,
@@ -142,7 +146,7 @@ class WorkspaceSettingsAdmin(Audited, ModelAdmin):
         extra_context: Any = None,
     ) -> HttpResponse:
         hides = object_id is not None and access.sole_workspace(request.user) is not None
-        context = {"title": "Settings", "hides_list": True} if hides else {}
+        context = {"title": gettext("Settings"), "hides_list": True} if hides else {}
         return super().changeform_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Workspace]:

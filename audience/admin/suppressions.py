@@ -11,6 +11,8 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from audience import access
@@ -27,15 +29,15 @@ class SuppressForm(WorkspaceChoice):
     """Any number of addresses, one a line; all are taken or none."""
 
     addresses = forms.CharField(
-        label="Addresses",
+        label=_("Addresses"),
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 8, "autofocus": True}),
-        help_text="One a line. These people get no mail any more, also none that is queued already.",
+        help_text=_("One a line. These people get no mail any more, also none that is queued already."),
     )
     note = forms.CharField(
         required=False,
         max_length=MAX_NOTE,
         widget=UnfoldAdminTextInputWidget(),
-        help_text="Why, in your own words: who asked for it, and when.",
+        help_text=_("Why, in your own words: who asked for it, and when."),
     )
 
     def clean_addresses(self) -> list[str]:
@@ -44,9 +46,11 @@ class SuppressForm(WorkspaceChoice):
             try:
                 found += [normalise(line)] if line.strip() else []
             except InvalidAddress as error:
-                errors.append(f"Line {number}: {error}")
+                errors.append(gettext("Line {number}: {error}").format(number=number, error=error))
         if len(errors) > SHOWN_ERRORS:
-            errors[SHOWN_ERRORS:] = [f"And {len(errors) - SHOWN_ERRORS} more lines like these."]
+            errors[SHOWN_ERRORS:] = [
+                gettext("And {number} more lines like these.").format(number=len(errors) - SHOWN_ERRORS)
+            ]
         if errors:
             raise ValidationError(errors)
         return found
@@ -83,11 +87,17 @@ class SuppressionAdmin(AddressSearch, WorkspaceAdmin):
                 actor=user_of(request),
             )
             known = len(set(addresses)) - written
-            also = f" {known:,} were on the list already." if known else ""
-            messages.success(request, f"{written:,} addresses will get no mail any more.{also}")
+            words = gettext("{number:,} addresses will get no mail any more.").format(number=written)
+            if known:
+                words += " " + gettext("{number:,} were on the list already.").format(number=known)
+            messages.success(request, words)
             return redirect("admin:audience_suppression_changelist")
         context = {**self.admin_site.each_context(request), "opts": self.opts, "form": form}
-        context |= {"title": "Suppress addresses", "submit_words": "Suppress", "back": self.changelist_url()}
+        context |= {
+            "title": gettext("Suppress addresses"),
+            "submit_words": gettext("Suppress"),
+            "back": self.changelist_url(),
+        }
         return TemplateResponse(request, "admin/simple_form.html", context)
 
     def render_change_form(
@@ -107,7 +117,10 @@ class SuppressionAdmin(AddressSearch, WorkspaceAdmin):
         if request.method == "POST":
             return self._lift(request, suppression)
         context = {**self.admin_site.each_context(request), "opts": self.opts, "object": suppression}
-        context |= {"title": f"Lift the suppression of {suppression.email}?", "back": self.changelist_url()}
+        context |= {
+            "title": gettext("Lift the suppression of {email}?").format(email=suppression.email),
+            "back": self.changelist_url(),
+        }
         return TemplateResponse(request, "admin/audience/suppression/lift.html", context)
 
     def _lift(self, request: HttpRequest, suppression: Suppression) -> HttpResponse:
@@ -115,8 +128,15 @@ class SuppressionAdmin(AddressSearch, WorkspaceAdmin):
         if lift(suppression, user_of(request)):
             messages.success(
                 request,
-                f"{suppression.email} is off the list, and is mailed again only if opted in to e-mail.",
+                gettext("{email} is off the list, and is mailed again only if opted in to e-mail.").format(
+                    email=suppression.email
+                ),
             )
         else:
-            messages.error(request, f"{suppression.email} has changed in the meantime. Look at it again.")
+            messages.error(
+                request,
+                gettext("{email} has changed in the meantime. Look at it again.").format(
+                    email=suppression.email
+                ),
+            )
         return redirect(self.changelist_url())

@@ -18,8 +18,10 @@ INDEXES = {
 def make(apps: Any, schema_editor: Any) -> None:
     if schema_editor.connection.vendor == "postgresql":
         for name, (expression, condition) in INDEXES.items():
+            # One that is not valid, left behind by an attempt that was interrupted, would stand in the way.
+            schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
             schema_editor.execute(
-                f"CREATE INDEX {name} ON audience_customer"
+                f"CREATE INDEX CONCURRENTLY {name} ON audience_customer"
                 f" (workspace_id, ({expression}) text_pattern_ops) WHERE {condition}"
             )
 
@@ -27,10 +29,12 @@ def make(apps: Any, schema_editor: Any) -> None:
 def drop(apps: Any, schema_editor: Any) -> None:
     if schema_editor.connection.vendor == "postgresql":
         for name in INDEXES:
-            schema_editor.execute(f"DROP INDEX {name}")
+            schema_editor.execute(f"DROP INDEX CONCURRENTLY {name}")
 
 
 class Migration(migrations.Migration):
+    atomic = False
+
     dependencies = [("audience", "0008_api_keys")]
 
-    operations = [migrations.RunPython(make, drop)]
+    operations = [migrations.RunPython(make, drop, atomic=False)]

@@ -3,21 +3,25 @@
 from django.conf import settings
 from django.db import migrations, models
 
+from audience.online import AddIndexOnline
+
 
 class Migration(migrations.Migration):
+    atomic = False
+
     dependencies = [
         ("audience", "0009_customer_search"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
-        migrations.AddIndex(
+        AddIndexOnline(
             model_name="consentrecord",
             index=models.Index(
                 condition=models.Q(("channel", "sms")), fields=["workspace", "id"], name="consent_sms"
             ),
         ),
-        migrations.AddIndex(
+        AddIndexOnline(
             model_name="consentrecord",
             index=models.Index(
                 condition=models.Q(("source", "import"), _negated=True),
@@ -25,7 +29,7 @@ class Migration(migrations.Migration):
                 name="consent_not_imported",
             ),
         ),
-        migrations.AddIndex(
+        AddIndexOnline(
             model_name="customer",
             index=models.Index(
                 condition=models.Q(("subscribed", False)),
@@ -33,13 +37,13 @@ class Migration(migrations.Migration):
                 name="customer_not_opted_in",
             ),
         ),
-        migrations.AddIndex(
+        AddIndexOnline(
             model_name="customer",
             index=models.Index(
                 condition=models.Q(("sms_subscribed", True)), fields=["workspace", "id"], name="customer_sms"
             ),
         ),
-        migrations.AddIndex(
+        AddIndexOnline(
             model_name="customer",
             index=models.Index(
                 condition=models.Q(("unmailable", True)),

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from audience.models.workspace import WorkspaceModel
 
@@ -17,10 +18,10 @@ class ApiKey(WorkspaceModel):
     never more than its member may at that moment; without a membership, nothing.
     """
 
-    name = models.CharField(max_length=100, help_text="What uses it, for your own eyes.")
+    name = models.CharField(max_length=100, help_text=_("What uses it, for your own eyes."))
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     # The beginning of the key, by which it is found and by which people tell keys apart.
-    prefix = models.CharField("begins with", max_length=20, unique=True, editable=False)
+    prefix = models.CharField(_("begins with"), max_length=20, unique=True, editable=False)
     # SHA-256 of the key, in hexadecimal. Nobody guesses 256 random bits: nothing slower is needed.
     digest = models.CharField(max_length=64, editable=False)
     scopes = models.JSONField(default=list)
@@ -32,7 +33,7 @@ class ApiKey(WorkspaceModel):
 
     class Meta:
         ordering = ["-id"]
-        verbose_name = "API key"
+        verbose_name = _("API key")
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"

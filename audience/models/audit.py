@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from audience.models.workspace import Workspace, WorkspaceQuerySet
 
@@ -23,12 +24,12 @@ class AuditEntry(models.Model):
     workspace = models.ForeignKey(Workspace, models.PROTECT, related_name="+", null=True)
     action = models.CharField(max_length=40)
     actor_id: Any = models.BigIntegerField(null=True)
-    actor_name = models.CharField("who", max_length=150, blank=True)
-    door = models.CharField("through", max_length=200, help_text="The page, command or worker.")
-    ip = models.GenericIPAddressField("from", null=True)
+    actor_name = models.CharField(_("who"), max_length=150, blank=True)
+    door = models.CharField(_("through"), max_length=200, help_text=_("The page, command or worker."))
+    ip = models.GenericIPAddressField(_("from"), null=True)
     thing = models.CharField(max_length=60, blank=True)
     thing_id = models.BigIntegerField(null=True)
-    name = models.CharField("what", max_length=200, blank=True)
+    name = models.CharField(_("what"), max_length=200, blank=True)
     before = models.JSONField(null=True, encoder=DjangoJSONEncoder)
     after = models.JSONField(null=True, encoder=DjangoJSONEncoder)
 
@@ -36,8 +37,8 @@ class AuditEntry(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        verbose_name = "entry of the audit log"
-        verbose_name_plural = "audit log entries"
+        verbose_name = _("entry of the audit log")
+        verbose_name_plural = _("audit log entries")
         indexes = [
             models.Index(fields=["workspace", "-id"], name="audit_newest"),
             models.Index(fields=["thing", "thing_id"], name="audit_of_thing"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
 
 from audience.models.customer import PREFIX_SEARCHABLE, Customer
 from audience.models.imports import CustomerImport
@@ -18,16 +19,16 @@ class ConsentRecord(WorkspaceModel):
     """
 
     class Channel(models.TextChoices):
-        EMAIL = "email", "E-mail"
-        SMS = "sms", "SMS"
+        EMAIL = "email", _("E-mail")
+        SMS = "sms", _("SMS")
 
     class Source(models.TextChoices):
-        IMPORT = "import", "Import"
-        STAFF = "staff", "Staff"
-        LINK = "link", "Link in a mail"
-        ONE_CLICK = "one_click", "Mail program's unsubscribe button"
-        API = "api", "API"
-        SIGN_UP = "sign_up", "Sign-up form, confirmed"
+        IMPORT = "import", _("Import")
+        STAFF = "staff", _("Staff")
+        LINK = "link", _("Link in a mail")
+        ONE_CLICK = "one_click", _("Mail program's unsubscribe button")
+        API = "api", _("API")
+        SIGN_UP = "sign_up", _("Sign-up form, confirmed")
 
     workspace = models.ForeignKey(
         Workspace, models.PROTECT, related_name="+", db_constraint=False, db_index=False
@@ -37,10 +38,10 @@ class ConsentRecord(WorkspaceModel):
     )
     email = models.CharField(max_length=254)
     channel = models.CharField(max_length=5, choices=Channel, default=Channel.EMAIL)
-    granted = models.BooleanField(help_text="Yes: opted in. No: opted out.")
+    granted = models.BooleanField(help_text=_("Yes: opted in. No: opted out."))
     source = models.CharField(max_length=10, choices=Source)
     evidence = models.CharField(
-        max_length=1000, blank=True, help_text="What was shown or said, or where it is kept."
+        max_length=1000, blank=True, help_text=_("What was shown or said, or where it is kept.")
     )
     ip_address = models.GenericIPAddressField(null=True, blank=True)
     actor = models.ForeignKey(
@@ -81,15 +82,15 @@ class Suppression(WorkspaceModel):
     class Reason(models.TextChoices):
         """Weakest first: a stronger reason replaces a weaker one, never the other way round."""
 
-        SOFT_BOUNCE = "soft_bounce", "Soft bounces"
-        UNSUBSCRIBE = "unsubscribe", "Unsubscribed"
-        MANUAL = "manual", "Added by staff"
-        HARD_BOUNCE = "hard_bounce", "Hard bounce"
-        COMPLAINT = "complaint", "Complaint"
+        SOFT_BOUNCE = "soft_bounce", _("Soft bounces")
+        UNSUBSCRIBE = "unsubscribe", _("Unsubscribed")
+        MANUAL = "manual", _("Added by staff")
+        HARD_BOUNCE = "hard_bounce", _("Hard bounce")
+        COMPLAINT = "complaint", _("Complaint")
 
-    email = models.CharField("e-mail address", max_length=254)
+    email = models.CharField(_("e-mail address"), max_length=254)
     reason = models.CharField(max_length=12, choices=Reason)
-    note = models.CharField(max_length=300, blank=True, help_text="Why, in your own words.")
+    note = models.CharField(max_length=300, blank=True, help_text=_("Why, in your own words."))
     created_at = models.DateTimeField(db_default=models.functions.Now())
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"

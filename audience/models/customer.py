@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
 
 from audience.models.workspace import Workspace, WorkspaceModel, validate_time_zone
 
@@ -21,19 +22,19 @@ class Attribute(WorkspaceModel):
     """
 
     class Type(models.TextChoices):
-        TEXT = "text", "Text"
-        NUMBER = "number", "Number"
-        DATE = "date", "Date"
-        BOOLEAN = "boolean", "Yes or no"
+        TEXT = "text", _("Text")
+        NUMBER = "number", _("Number")
+        DATE = "date", _("Date")
+        BOOLEAN = "boolean", _("Yes or no")
 
     name = models.CharField(
         max_length=63,
         validators=[
             RegexValidator(
-                rf"^{ATTRIBUTE_NAME}\Z", "Use lower-case letters, digits and _, beginning with a letter."
+                rf"^{ATTRIBUTE_NAME}\Z", _("Use lower-case letters, digits and _, beginning with a letter.")
             )
         ],
-        help_text="As written in templates: customer.<name>.",
+        help_text=_("As written in templates: customer.<name>."),
     )
     type = models.CharField(max_length=10, choices=Type)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -55,33 +56,35 @@ class Customer(WorkspaceModel):
 
     # Without an index of its own: the constraint and the index below begin with it.
     workspace = models.ForeignKey(Workspace, models.PROTECT, related_name="+", db_index=False)
-    email = models.CharField("e-mail address", max_length=254)
+    email = models.CharField(_("e-mail address"), max_length=254)
     # True when the address is real but no transport can mail it (audience.addresses says why).
     unmailable = models.BooleanField(
-        default=False, editable=False, help_text="The address cannot be mailed by any sender."
+        default=False, editable=False, help_text=_("The address cannot be mailed by any sender.")
     )
     external_id = models.CharField(
-        max_length=100, blank=True, help_text="This person's id in your own shop or CRM."
+        max_length=100, blank=True, help_text=_("This person's id in your own shop or CRM.")
     )
     name = models.CharField(max_length=200, blank=True)
     phone = models.CharField(max_length=32, blank=True)
     subscribed = models.BooleanField(
-        "e-mail opt-in", default=False, help_text="Agreed to marketing by e-mail."
+        _("e-mail opt-in"), default=False, help_text=_("Agreed to marketing by e-mail.")
     )
-    sms_subscribed = models.BooleanField("SMS opt-in", default=False, help_text="Agreed to marketing by SMS.")
+    sms_subscribed = models.BooleanField(
+        _("SMS opt-in"), default=False, help_text=_("Agreed to marketing by SMS.")
+    )
     tracked = models.BooleanField(
-        "track opens and clicks",
+        _("track opens and clicks"),
         default=True,
         db_default=True,
-        help_text="Off: this person's mails carry neither tracked links nor a pixel.",
+        help_text=_("Off: this person's mails carry neither tracked links nor a pixel."),
     )
     time_zone = models.CharField(
         max_length=64,
         blank=True,
         validators=[validate_time_zone],
-        help_text="IANA name such as Europe/Berlin. Empty: the workspace's.",
+        help_text=_("IANA name such as Europe/Berlin. Empty: the workspace's."),
     )
-    language = models.CharField(max_length=16, blank=True, help_text="Such as en or de-AT.")
+    language = models.CharField(max_length=16, blank=True, help_text=_("Such as en or de-AT."))
     # Values as JSON of their Attribute's type; dates as YYYY-MM-DD. An unknown value has no key.
     attributes = models.JSONField(default=dict, blank=True)
     # The hour of their own clock at which this person is best mailed; None: that of the workspace.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from audience.models.customer import Customer
 from audience.models.workspace import Workspace, WorkspaceModel
@@ -25,12 +26,12 @@ class CustomerEvent(WorkspaceModel):
     # One level of texts, numbers and booleans, by name.
     properties = models.JSONField(default=dict)
     key = models.CharField(max_length=100)
-    at = models.DateTimeField(help_text="When it happened, as the source says.")
+    at = models.DateTimeField(help_text=_("When it happened, as the source says."))
     received_at = models.DateTimeField(db_default=models.functions.Now())
 
     class Meta:
         ordering = ["-id"]
-        verbose_name = "customer event"
+        verbose_name = _("customer event")
         constraints = [models.UniqueConstraint(fields=["workspace", "key"], name="customer_event_once")]
         indexes = [
             # What automations have not seen yet.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from audience.models.workspace import WorkspaceModel
 
@@ -16,32 +17,32 @@ class CustomerImport(WorkspaceModel):
     """
 
     class Status(models.TextChoices):
-        PENDING = "pending", "Waiting"
-        RUNNING = "running", "Running"
-        COMPLETED = "completed", "Completed"
-        FAILED = "failed", "Failed"
+        PENDING = "pending", _("Waiting")
+        RUNNING = "running", _("Running")
+        COMPLETED = "completed", _("Completed")
+        FAILED = "failed", _("Failed")
 
-    name = models.CharField("file name", max_length=255)
-    file = models.CharField(max_length=500, editable=False, help_text="Path of the stored file.")
+    name = models.CharField(_("file name"), max_length=255)
+    file = models.CharField(max_length=500, editable=False, help_text=_("Path of the stored file."))
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
     # Column header -> "email", another customer field, "attributes.<name>", or "" to leave out.
     mapping = models.JSONField(default=dict)
     # True when the person who imports vouches that these people opted in to e-mail.
     subscribe = models.BooleanField(
         default=False,
-        help_text="These people agreed to marketing by e-mail. Nobody who unsubscribed is opted in again.",
+        help_text=_("These people agreed to marketing by e-mail. Nobody who unsubscribed is opted in again."),
     )
     consent_note = models.CharField(
-        max_length=300, blank=True, help_text="Where and how they agreed; kept as evidence."
+        max_length=300, blank=True, help_text=_("Where and how they agreed; kept as evidence.")
     )
-    size = models.BigIntegerField(default=0, help_text="Bytes in the file.")
-    position = models.BigIntegerField(default=0, help_text="Bytes read so far.")
-    line = models.BigIntegerField(default=0, help_text="Lines read so far.")
-    created = models.BigIntegerField("new customers", default=0)
-    updated = models.BigIntegerField("updated customers", default=0)
-    rejected = models.BigIntegerField("rejected rows", default=0)
+    size = models.BigIntegerField(default=0, help_text=_("Bytes in the file."))
+    position = models.BigIntegerField(default=0, help_text=_("Bytes read so far."))
+    line = models.BigIntegerField(default=0, help_text=_("Lines read so far."))
+    created = models.BigIntegerField(_("new customers"), default=0)
+    updated = models.BigIntegerField(_("updated customers"), default=0)
+    rejected = models.BigIntegerField(_("rejected rows"), default=0)
     kept_out = models.BigIntegerField(
-        default=0, help_text="Rows of people who are suppressed or unsubscribed and stay so."
+        default=0, help_text=_("Rows of people who are suppressed or unsubscribed and stay so.")
     )
     # Bytes of the file of rejected rows that belong to what has been committed.
     rejected_size = models.BigIntegerField(default=0, editable=False)
@@ -56,7 +57,7 @@ class CustomerImport(WorkspaceModel):
 
     class Meta:
         ordering = ["-id"]
-        verbose_name = "import"
+        verbose_name = _("import")
 
     def __str__(self) -> str:
         return self.name

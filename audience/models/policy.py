@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from audience.models.workspace import Workspace, WorkspaceQuerySet
 
@@ -16,29 +17,32 @@ class ContactPolicy(models.Model):
     """
 
     class Action(models.TextChoices):
-        MOVE = "move", "is sent later, when it may be"
-        SKIP = "skip", "is not sent"
+        MOVE = "move", _("is sent later, when it may be")
+        SKIP = "skip", _("is not sent")
 
     workspace = models.OneToOneField(Workspace, models.CASCADE, related_name="contact_policy")
     cap_mails = models.PositiveSmallIntegerField(
-        "at most this many mails",
+        _("at most this many mails"),
         null=True,
         blank=True,
-        help_text="To one person, of all campaigns and flows. Empty: no limit.",
+        help_text=_("To one person, of all campaigns and flows. Empty: no limit."),
     )
-    cap_days = models.PositiveSmallIntegerField("in this many days", default=7)
-    cap_action = models.CharField("a mail beyond that", max_length=4, choices=Action, default=Action.SKIP)
+    cap_days = models.PositiveSmallIntegerField(_("in this many days"), default=7)
+    cap_action = models.CharField(_("a mail beyond that"), max_length=4, choices=Action, default=Action.SKIP)
     quiet_from = models.TimeField(
-        "quiet from", null=True, blank=True, help_text="By each customer's clock. Empty: no quiet hours."
+        _("quiet from"),
+        null=True,
+        blank=True,
+        help_text=_("By each customer's clock. Empty: no quiet hours."),
     )
-    quiet_until = models.TimeField("quiet until", null=True, blank=True)
-    quiet_action = models.CharField("a mail due then", max_length=4, choices=Action, default=Action.MOVE)
+    quiet_until = models.TimeField(_("quiet until"), null=True, blank=True)
+    quiet_action = models.CharField(_("a mail due then"), max_length=4, choices=Action, default=Action.MOVE)
 
     objects = WorkspaceQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "contact policy"
-        verbose_name_plural = "contact policies"
+        verbose_name = _("contact policy")
+        verbose_name_plural = _("contact policies")
         constraints = [
             models.CheckConstraint(
                 condition=Q(cap_mails=None) | Q(cap_mails__gte=1, cap_days__gte=1, cap_days__lte=365),

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -26,23 +27,23 @@ class Workspace(models.Model):
 
     name = models.CharField(max_length=100, unique=True)
     slug = models.SlugField(
-        max_length=50, unique=True, help_text="Short name used in mail headers such as List-Id."
+        max_length=50, unique=True, help_text=_("Short name used in mail headers such as List-Id.")
     )
     time_zone = models.CharField(
         max_length=64,
         default="UTC",
         validators=[validate_time_zone],
-        help_text="Campaigns start by this clock, and all dates on these pages are shown in it.",
+        help_text=_("Campaigns start by this clock, and all dates on these pages are shown in it."),
     )
     postal_address = models.CharField(
         max_length=300,
         blank=True,
-        help_text="Shown below the unsubscribe link that Drumbeat adds; many countries' law asks for it.",
+        help_text=_("Shown below the unsubscribe link that Drumbeat adds; many countries' law asks for it."),
     )
     tracked = models.BooleanField(
-        "track opens and clicks",
+        _("track opens and clicks"),
         default=True,
-        help_text="Off: no mail of it carries tracked links or a pixel, whatever the campaign says.",
+        help_text=_("Off: no mail of it carries tracked links or a pixel, whatever the campaign says."),
     )
     # The hour of their own clock at which customers are best mailed whose own hour is not known.
     # Learnt downstream, written by audience.best_hours only.
@@ -67,10 +68,10 @@ class Membership(models.Model):
     """A user's place in a workspace. Without one, a user who is not a superuser sees nothing of it."""
 
     class Role(models.TextChoices):
-        OWNER = "owner", "Owner"
-        MANAGER = "manager", "Manager: may activate campaigns"
-        EDITOR = "editor", "Editor: may prepare, not send"
-        ANALYST = "analyst", "Analyst: may read"
+        OWNER = "owner", _("Owner")
+        MANAGER = "manager", _("Manager: may activate campaigns")
+        EDITOR = "editor", _("Editor: may prepare, not send")
+        ANALYST = "analyst", _("Analyst: may read")
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="memberships")
     workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="memberships")

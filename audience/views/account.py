@@ -19,6 +19,8 @@ from django.shortcuts import redirect, render
 from django.urls import reverse, reverse_lazy
 from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
@@ -51,7 +53,7 @@ class PasswordForm(forms.Form):
 
     def clean_password(self) -> None:
         if not self.user.check_password(self.cleaned_data["password"]):
-            raise forms.ValidationError("This is not your password. Nothing was changed.")
+            raise forms.ValidationError(gettext("This is not your password. Nothing was changed."))
 
 
 def _user(request: HttpRequest) -> User:
@@ -73,7 +75,11 @@ def second_factor_page(request: HttpRequest) -> HttpResponse:
     """Whether it is on, and what can be done about it."""
     user = _user(request)
     return _show(
-        request, "second_factor", "Second factor", is_on=second_factor.is_on(user), form=PasswordForm(user)
+        request,
+        "second_factor",
+        gettext("Second factor"),
+        is_on=second_factor.is_on(user),
+        form=PasswordForm(user),
     )
 
 
@@ -94,9 +100,11 @@ def set_up(request: HttpRequest) -> HttpResponse:
         codes = second_factor.confirm(device, form.cleaned_data["code"].replace(" ", ""))
         if codes is not None:
             _let_in(request, device)
-            return _show(request, "codes", "Recovery codes", codes=codes)
-        form.add_error("code", "This is not the code that the app should show now. Look at both clocks.")
-    return _show(request, "set_up", "Set up the second factor", form=form, **_key(device))
+            return _show(request, "codes", gettext("Recovery codes"), codes=codes)
+        form.add_error(
+            "code", gettext("This is not the code that the app should show now. Look at both clocks.")
+        )
+    return _show(request, "set_up", gettext("Set up the second factor"), form=form, **_key(device))
 
 
 @never_cache
@@ -109,9 +117,14 @@ def codes(request: HttpRequest) -> HttpResponse:
     form = PasswordForm(user, request.POST)
     if not second_factor.is_on(user) or not form.is_valid():
         return _show(
-            request, "second_factor", "Second factor", is_on=second_factor.is_on(user), form=form, status=422
+            request,
+            "second_factor",
+            gettext("Second factor"),
+            is_on=second_factor.is_on(user),
+            form=form,
+            status=422,
         )
-    return _show(request, "codes", "Recovery codes", codes=second_factor.renew_codes(user))
+    return _show(request, "codes", gettext("Recovery codes"), codes=second_factor.renew_codes(user))
 
 
 @never_cache
@@ -123,9 +136,9 @@ def turn_off(request: HttpRequest) -> HttpResponse:
     user = _user(request)
     form = PasswordForm(user, request.POST)
     if not form.is_valid():
-        return _show(request, "second_factor", "Second factor", is_on=True, form=form, status=422)
+        return _show(request, "second_factor", gettext("Second factor"), is_on=True, form=form, status=422)
     second_factor.turn_off(user, user)
-    messages.success(request, "The second factor is off: your password alone lets you in.")
+    messages.success(request, gettext("The second factor is off: your password alone lets you in."))
     return redirect("account:second_factor")
 
 
@@ -143,9 +156,11 @@ def verify(request: HttpRequest) -> HttpResponse:
             audit.record("second factor shown", user, actor=user)
             _let_in(request, device)
             return HttpResponseRedirect(_next(request))
-        form.add_error("code", "This code is wrong, was used already, or came too soon after a wrong one.")
+        form.add_error(
+            "code", gettext("This code is wrong, was used already, or came too soon after a wrong one.")
+        )
     closed = second_factor.closed_until(user)
-    return _show(request, "verify", "Second factor", form=form, closed_until=closed, half=user)
+    return _show(request, "verify", gettext("Second factor"), form=form, closed_until=closed, half=user)
 
 
 def _let_in(request: HttpRequest, device: Device) -> None:
@@ -220,18 +235,18 @@ class ResetView(_Framed, views.PasswordResetView):
     email_template_name = "account/reset_mail.txt"
     subject_template_name = "account/reset_subject.txt"
     success_url = reverse_lazy("account:reset_sent")
-    title = "Forgotten password"
+    title = _("Forgotten password")
 
     def form_valid(self, form: Any) -> HttpResponse:
         if throttle.may(RESETS, "reset", str(self.request.META.get("REMOTE_ADDR"))):
             return super().form_valid(form)
-        form.add_error(None, "Too many links were asked for from here. Try again in an hour.")
+        form.add_error(None, gettext("Too many links were asked for from here. Try again in an hour."))
         return self.form_invalid(form)
 
 
 class ResetSentView(_Framed, views.PasswordResetDoneView):
     template_name = "account/reset_sent.html"
-    title = "Look into your mail"
+    title = _("Look into your mail")
 
 
 class NewPasswordForm(SetPasswordForm):  # type: ignore[type-arg]
@@ -257,9 +272,9 @@ class NewPasswordView(_Framed, views.PasswordResetConfirmView):
     template_name = "account/new_password.html"
     success_url = reverse_lazy("account:reset_done")
     post_reset_login = False
-    title = "New password"
+    title = _("New password")
 
 
 class ResetDoneView(_Framed, views.PasswordResetCompleteView):
     template_name = "account/reset_done.html"
-    title = "The password is changed"
+    title = _("The password is changed")

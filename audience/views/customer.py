@@ -10,6 +10,8 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -22,12 +24,12 @@ if TYPE_CHECKING:
 
 PREFIX = "attributes."
 LABELS = {
-    "email": "E-mail address",
-    "name": "Name",
-    "external_id": "External id",
-    "phone": "Phone",
-    "time_zone": "Time zone",
-    "language": "Language",
+    "email": _("E-mail address"),
+    "name": _("Name"),
+    "external_id": _("External id"),
+    "phone": _("Phone"),
+    "time_zone": _("Time zone"),
+    "language": _("Language"),
 }
 INPUTS = {Attribute.Type.NUMBER: "number", Attribute.Type.DATE: "date"}
 
@@ -43,7 +45,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         errors = _save(customer, attributes, request.POST)
         if not errors:
-            messages.success(request, "Saved.")
+            messages.success(request, gettext("Saved."))
             return redirect("delivery:person", pk)
     context = {
         "title": customer.email,
@@ -66,7 +68,7 @@ def change_consent(request: HttpRequest, pk: int, channel: str) -> HttpResponse:
     """Opt the customer in or out of a channel, with what staff knows of it as evidence."""
     customer = find(request, pk)
     if channel not in ConsentRecord.Channel:
-        raise PermissionDenied("There is no such channel.")
+        raise PermissionDenied(gettext("There is no such channel."))
     wanted = ConsentRecord.Channel(channel)
     granted = request.POST.get("granted") == "yes"
     note = request.POST.get("note", "").strip()[: consent.MAX_EVIDENCE]
@@ -74,9 +76,16 @@ def change_consent(request: HttpRequest, pk: int, channel: str) -> HttpResponse:
     try:
         consent.change(customer, {wanted: granted}, evidence=note, **staff)
     except ValidationError as error:
-        messages.error(request, f"Nothing was changed. {' '.join(error.messages)}")
+        messages.error(
+            request, gettext("Nothing was changed. {problem}").format(problem=" ".join(error.messages))
+        )
     else:
-        messages.success(request, f"Opted {'in to' if granted else 'out of'} {wanted.label}, and recorded.")
+        words = (
+            gettext("Opted in to {channel}, and recorded.")
+            if granted
+            else gettext("Opted out of {channel}, and recorded.")
+        )
+        messages.success(request, words.format(channel=wanted.label))
     return redirect("delivery:person", pk)
 
 
@@ -90,7 +99,7 @@ def suppress(request: HttpRequest, pk: int) -> HttpResponse:
     with transaction.atomic():
         suppression.suppress(customer.workspace, customer.email, reason, note=note, actor=user_of(request))
         record("suppressed", customer)
-    messages.success(request, f"{customer.email} gets no mail any more.")
+    messages.success(request, gettext("{email} gets no mail any more.").format(email=customer.email))
     return redirect("delivery:person", pk)
 
 
@@ -103,10 +112,10 @@ def lift(request: HttpRequest, pk: int) -> HttpResponse:
     if held is not None:
         held.reason = request.POST.get("reason", "")
     if held is not None and suppression.lift(held, user_of(request)):
-        words = "is off the list, and is mailed again only if opted in to e-mail."
-        messages.success(request, f"{customer.email} {words}")
+        words = gettext("{email} is off the list, and is mailed again only if opted in to e-mail.")
+        messages.success(request, words.format(email=customer.email))
     else:
-        messages.error(request, "The suppression has changed in the meantime. Look at it again.")
+        messages.error(request, gettext("The suppression has changed in the meantime. Look at it again."))
     return redirect("delivery:person", pk)
 
 
@@ -115,7 +124,7 @@ def find(request: HttpRequest, pk: int) -> Customer:
     rows = Customer.objects.visible_to(request.user).select_related("workspace")
     found: Customer = get_object_or_404(rows, pk=pk)
     if not access.may_edit(request.user, found.workspace_id):
-        raise PermissionDenied("An analyst may read, not change customers.")
+        raise PermissionDenied(gettext("An analyst may read, not change customers."))
     zones.show_in(found.workspace)
     return found
 
@@ -127,7 +136,7 @@ def user_of(request: HttpRequest) -> User:
 
 def record(action: str, customer: Customer, **values: Any) -> None:
     """An entry of the audit log, which holds no addresses."""
-    name = f"Customer {customer.pk}"
+    name = gettext("Customer {pk}").format(pk=customer.pk)
     audit.record(action, customer, workspace=customer.workspace, name=name, **values)
 
 

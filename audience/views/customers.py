@@ -13,6 +13,8 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.http import urlencode
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -28,7 +30,12 @@ PAGE = 50
 # The segments that can be chosen without leaving the list.
 SHOWN_SEGMENTS = 100
 PANEL = "people"
-LABELS = {Who.ALL: "All", Who.IN: "Opted in", Who.OUT: "Not opted in", Who.SUPPRESSED: "Suppressed"}
+LABELS = {
+    Who.ALL: _("All"),
+    Who.IN: _("Opted in"),
+    Who.OUT: _("Not opted in"),
+    Who.SUPPRESSED: _("Suppressed"),
+}
 
 
 @staff_page
@@ -40,7 +47,7 @@ def customers(request: HttpRequest) -> HttpResponse:
     segments = list(Segment.objects.of(workspace).order_by("name")[:SHOWN_SEGMENTS])
     wanted = _wanted(request, workspace)
     context = {
-        "title": "Customers",
+        "title": gettext("Customers"),
         "workspace": workspace,
         "wanted": wanted,
         "kept": {name: value for name, value in _asked(request).items() if name not in ("q", "before")},
@@ -64,13 +71,13 @@ def export(request: HttpRequest) -> HttpResponseBase:
     """All that the list would show, as a CSV file that is written as it is read."""
     workspace = workspaces.chosen(request)
     if not access.may_send(request.user, workspace.pk):
-        raise PermissionDenied("Owners and managers may export customers.")
+        raise PermissionDenied(gettext("Owners and managers may export customers."))
     wanted = _wanted(request, workspace)
     asked = {name: value for name, value in _asked(request).items() if name in ("who", "segment")}
     try:
         lines = listing.lines(wanted)
     except InvalidCriteria as error:
-        messages.error(request, f"Nothing was exported. {error}")
+        messages.error(request, gettext("Nothing was exported. {error}").format(error=error))
         return redirect("audience:customers")
     audit.record("exported", workspace, workspace=workspace, after={"list": "customers", **asked})
     name = f"{workspace.slug}-customers-{timezone.localdate():%Y-%m-%d}.csv"
@@ -127,7 +134,7 @@ def _filters(request: HttpRequest, wanted: Wanted) -> list[dict[str, Any]]:
 def _segments(request: HttpRequest, segments: list[Segment], wanted: Wanted) -> list[dict[str, Any]]:
     if not segments:
         return []
-    every = {"label": "Any segment", "url": _query(request, segment=None, before=None)}
+    every = {"label": gettext("Any segment"), "url": _query(request, segment=None, before=None)}
     current = wanted.segment.pk if wanted.segment else None
     return [
         every | {"is_on": current is None},

@@ -7,6 +7,8 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -18,10 +20,10 @@ from audience.views.settings import find, page
 
 Role = Membership.Role
 WORDS = {
-    Role.OWNER: "Everything, and these settings",
-    Role.MANAGER: "Prepares and sends",
-    Role.EDITOR: "Prepares, sends nothing",
-    Role.ANALYST: "Reads",
+    Role.OWNER: _("Everything, and these settings"),
+    Role.MANAGER: _("Prepares and sends"),
+    Role.EDITOR: _("Prepares, sends nothing"),
+    Role.ANALYST: _("Reads"),
 }
 ROLES = [{"value": role.value, "name": role.name.capitalize(), "may": WORDS[role]} for role in Role]
 
@@ -47,8 +49,12 @@ def add(request: HttpRequest, pk: int) -> HttpResponse:
     user = added.membership.user
     if added.is_new:
         invite(user)
-    mailed = " An account was made, and a link to set its password mailed there; it is good for an hour."
-    messages.success(request, f"{user} is a member.{mailed if added.is_new else ''}")
+    words = gettext("{user} is a member.").format(user=user)
+    if added.is_new:
+        words += " " + gettext(
+            "An account was made, and a link to set its password mailed there; it is good for an hour."
+        )
+    messages.success(request, words)
     return redirect("audience:members", pk)
 
 
@@ -61,9 +67,11 @@ def change(request: HttpRequest, pk: int, member: int) -> HttpResponse:
     try:
         members.change_role(membership, _role(request))
     except members.LastOwner as error:
-        messages.error(request, f"Nothing was changed. {error}")
+        messages.error(request, gettext("Nothing was changed. {error}").format(error=error))
     else:
-        messages.success(request, f"{membership.user} is {membership.role} now.")
+        messages.success(
+            request, gettext("{user} is {role} now.").format(user=membership.user, role=membership.role)
+        )
     return redirect("audience:members", pk)
 
 
@@ -76,9 +84,11 @@ def remove(request: HttpRequest, pk: int, member: int) -> HttpResponse:
     try:
         members.remove(membership)
     except members.LastOwner as error:
-        messages.error(request, f"Nothing was changed. {error}")
+        messages.error(request, gettext("Nothing was changed. {error}").format(error=error))
         return redirect("audience:members", pk)
-    messages.success(request, f"{membership.user} is no member any more. The account stays.")
+    messages.success(
+        request, gettext("{user} is no member any more. The account stays.").format(user=membership.user)
+    )
     is_gone = membership.user_id == request.user.pk and not request.user.is_superuser
     return redirect("admin:index") if is_gone else redirect("audience:members", pk)
 
@@ -90,9 +100,11 @@ def invite_again(request: HttpRequest, pk: int, member: int) -> HttpResponse:
     membership = _member(find(request, pk), member)
     if members.waits_for_password(membership.user):
         invite(membership.user)
-        messages.success(request, f"A new link was mailed to {membership.user.email}.")
+        messages.success(
+            request, gettext("A new link was mailed to {email}.").format(email=membership.user.email)
+        )
     else:
-        messages.info(request, f"{membership.user} has a password already.")
+        messages.info(request, gettext("{user} has a password already.").format(user=membership.user))
     return redirect("audience:members", pk)
 
 

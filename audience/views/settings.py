@@ -11,6 +11,8 @@ from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, Validatio
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -19,7 +21,11 @@ from audience.models import ContactPolicy, Workspace, workspaces_visible_to
 from audience.views import workspace as workspaces
 from audience.views.frame import show, staff_page
 
-TABS = (("General", "general"), ("Members", "members"), ("Sending hours and caps", "mailing"))
+TABS = (
+    (_("General"), "general"),
+    (_("Members"), "members"),
+    (_("Sending hours and caps"), "mailing"),
+)
 
 
 class GeneralForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -80,7 +86,7 @@ def page(
 ) -> HttpResponse:
     """One of the settings' pages, with the way to the others."""
     frame = {
-        "title": "Settings",
+        "title": gettext("Settings"),
         "workspace": workspace,
         "owns": access.owns(request.user, workspace.pk),
         "tabs": [
@@ -114,5 +120,5 @@ def _saved(request: HttpRequest, workspace: Workspace, form: Any, change: Any) -
         for field, said in error.message_dict.items():
             form.add_error(None if field == NON_FIELD_ERRORS else field, said)
         return False
-    messages.success(request, "Saved." if changed else "Nothing was different.")
+    messages.success(request, gettext("Saved.") if changed else gettext("Nothing was different."))
     return True

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
+from django.utils.translation import gettext
 
 from audience import access, zones
 from audience.models import Workspace, workspaces_visible_to
@@ -22,7 +23,7 @@ def chosen(request: HttpRequest) -> Workspace:
     seen = workspaces_visible_to(request.user)
     found = sole or (seen.filter(pk=asked).first() if asked else None) or seen.first()
     if found is None:
-        raise PermissionDenied("Ask whoever runs this site to let you in.")
+        raise PermissionDenied(gettext("Ask whoever runs this site to let you in."))
     zones.show_in(found)
     return found
 

@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from audience import access
@@ -42,22 +43,28 @@ class AttachmentPanel:
             return self._panel(request, template)
         uploaded = request.FILES.get("file")
         if uploaded is None:
-            return self._panel(request, template, error="Choose a file first.")
+            return self._panel(request, template, error=gettext("Choose a file first."))
         if (uploaded.size or 0) > attachments.MAIL_LIMIT:
-            too_large = f"“{uploaded.name}” is larger than any mail may be. Make it smaller, or link to it."
+            too_large = gettext(
+                "“{name}” is larger than any mail may be. Make it smaller, or link to it."
+            ).format(name=uploaded.name)
             return self._panel(request, template, error=too_large)
         try:
             attached = attachments.attach(template, uploaded.name or "", uploaded.read())
         except attachments.Unfit as error:
             return self._panel(request, template, error=str(error))
-        return self._panel(request, template, done=f"“{attached}” is attached.")
+        return self._panel(
+            request, template, done=gettext("“{attached}” is attached.").format(attached=attached)
+        )
 
     def remove_attachment_view(self, request: HttpRequest, pk: int, attachment: int) -> HttpResponse:
         template = self._attaching_to(request, pk)
         found = Attachment.objects.filter(template=template, pk=attachment).first()
         if found is not None:
             attachments.remove(found)
-        return self._panel(request, template, done=f"“{found}” is removed." if found else "")
+        return self._panel(
+            request, template, done=gettext("“{found}” is removed.").format(found=found) if found else ""
+        )
 
     def _attaching_to(self, request: HttpRequest, pk: int) -> Template:
         """The template, if the user may see it, and may change it when that is asked."""
@@ -65,7 +72,7 @@ class AttachmentPanel:
         if template is None:
             raise Http404("There is no such template.")
         if request.method == "POST" and not access.may_edit(request.user, template.workspace_id):
-            raise PermissionDenied("An analyst may read, not change templates.")
+            raise PermissionDenied(gettext("An analyst may read, not change templates."))
         return template
 
     def _panel(

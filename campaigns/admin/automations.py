@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from audience import access
@@ -33,8 +34,8 @@ class AutomationAdmin(WorkspaceAdmin):
     ordering = ("-campaign",)
     fieldsets = (
         (None, {"fields": ["campaign", "start", "includes_present", "event"]}),
-        ("A date", {"fields": ["attribute", ("offset_days", "at"), "is_yearly"]}),
-        ("Again", {"fields": [("again", "again_days")]}),
+        (_("A date"), {"fields": ["attribute", ("offset_days", "at"), "is_yearly"]}),
+        (_("Again"), {"fields": [("again", "again_days")]}),
     )
     conditional_fields = {
         "includes_present": "start == 'segment'",
@@ -46,7 +47,7 @@ class AutomationAdmin(WorkspaceAdmin):
         "again_days": "again == 'after'",
     }
 
-    @display(description="Status")
+    @display(description=_("Status"))
     def status(self, automation: Automation) -> str:
         return automation.campaign.get_status_display()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
@@ -13,6 +13,8 @@ from django.template.loader import render_to_string
 from django.urls import path
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import display
 from unfold.forms import PaginationInlineFormSet
@@ -23,6 +25,9 @@ from audience.audiences import Audience
 from campaigns import drafts, schedule
 from campaigns.admin import people
 from campaigns.models import Campaign, CampaignSender, CampaignTransition, Sender
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 Status = Campaign.Status
 LABELS = {
@@ -36,9 +41,9 @@ LABELS = {
 }
 GOAL = ("goal_event", "goal_days", "goal_value")
 UTM = ("utm_source", "utm_medium", "utm_campaign")
-CLOCKS: dict[str, str] = {
-    Campaign.Clock.CUSTOMER: "on each customer's own clock",
-    Campaign.Clock.BEST: "and at each customer's own best hour after it",
+CLOCKS: dict[str, StrOrPromise] = {
+    Campaign.Clock.CUSTOMER: _("on each customer's own clock"),
+    Campaign.Clock.BEST: _("and at each customer's own best hour after it"),
 }
 
 
@@ -48,9 +53,12 @@ class CampaignForm(WorkspaceForm):
         clock: Any = self.fields.get("clock")
         if clock is not None and self.workspace is not None:
             clock.choices = [
-                (Campaign.Clock.WORKSPACE, f"The clock in {self.workspace.time_zone}"),
-                (Campaign.Clock.CUSTOMER, "Each customer's own clock"),
-                (Campaign.Clock.BEST, "Each customer's own best hour, within a day of the start"),
+                (
+                    Campaign.Clock.WORKSPACE,
+                    gettext("The clock in {time_zone}").format(time_zone=self.workspace.time_zone),
+                ),
+                (Campaign.Clock.CUSTOMER, gettext("Each customer's own clock")),
+                (Campaign.Clock.BEST, gettext("Each customer's own best hour, within a day of the start")),
             ]
 
     def clean(self) -> dict[str, Any]:
@@ -60,9 +68,13 @@ class CampaignForm(WorkspaceForm):
         if cleaned.get("audience") != Audience.SEGMENT and "segment" in cleaned:
             cleaned["segment"] = None
         if cleaned.get("template") and cleaned.get("flow"):
-            self.add_error("flow", "Choose a template or a flow, not both: a flow has templates of its own.")
+            self.add_error(
+                "flow", gettext("Choose a template or a flow, not both: a flow has templates of its own.")
+            )
         if cleaned.get("start_time") and not cleaned.get("start_date") and "start_date" not in self.errors:
-            self.add_error("start_date", "The start time has no date. Choose one, or clear the time.")
+            self.add_error(
+                "start_date", gettext("The start time has no date. Choose one, or clear the time.")
+            )
         return cleaned
 
 
@@ -82,7 +94,11 @@ class SharesFormSet(PaginationInlineFormSet):
         for form in self.forms:
             sender = form.cleaned_data.get("sender") if hasattr(form, "cleaned_data") else None
             if sender is not None and sender.workspace_id != self.instance.workspace_id:
-                raise ValidationError(f"The sender “{sender}” belongs to another workspace. Choose another.")
+                raise ValidationError(
+                    gettext("The sender “{sender}” belongs to another workspace. Choose another.").format(
+                        sender=sender
+                    )
+                )
 
 
 class SharesInline(TabularInline):
@@ -92,8 +108,8 @@ class SharesInline(TabularInline):
     extra = 0
     min_num = 1
     hide_title = True
-    verbose_name = "sender"
-    verbose_name_plural = "senders"
+    verbose_name = _("sender")
+    verbose_name_plural = _("senders")
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         kwargs["queryset"] = Sender.objects.visible_to(request.user)
@@ -122,21 +138,21 @@ class SharesInline(TabularInline):
 
 @admin.register(Campaign)
 class CampaignAdmin(WorkspaceAdmin):
-    deletion = "A draft: nothing of it was sent, so no figures go with it. It cannot be brought back."
+    deletion = _("A draft: nothing of it was sent, so no figures go with it. It cannot be brought back.")
     form = CampaignForm
     list_display = ("name", "status_label", "start", "progress")
     list_filter = ("status",)
     search_fields = ("name",)
-    search_help_text = "Part of the name"
+    search_help_text = _("Part of the name")
     list_select_related = ("workspace",)
     sortable_by = ("name",)
     fieldsets = (
         (None, {"fields": ["name"]}),
-        ("To whom", {"fields": ["audience", "segment"]}),
-        ("What", {"fields": ["template", "flow"]}),
-        ("Tracking", {"fields": [("tracked", "utm"), *UTM]}),
-        ("Goal", {"fields": [GOAL]}),
-        ("When", {"fields": [("start_date", "start_time"), "clock"]}),
+        (_("To whom"), {"fields": ["audience", "segment"]}),
+        (_("What"), {"fields": ["template", "flow"]}),
+        (_("Tracking"), {"fields": [("tracked", "utm"), *UTM]}),
+        (_("Goal"), {"fields": [GOAL]}),
+        (_("When"), {"fields": [("start_date", "start_time"), "clock"]}),
     )
     inlines = (SharesInline,)
     # On a page to read, the form that the expression asks is not there.
@@ -147,21 +163,25 @@ class CampaignAdmin(WorkspaceAdmin):
     )
     change_form_template = "admin/campaigns/campaign/change_form.html"
 
-    @display(description="Status", label=LABELS, ordering="status")
+    @display(description=_("Status"), label=LABELS, ordering="status")
     def status_label(self, campaign: Campaign) -> tuple[str, str]:
         if schedule.is_scheduled(campaign, timezone.now()):
-            return "scheduled", "Scheduled"
+            return "scheduled", gettext("Scheduled")
         return campaign.status, campaign.get_status_display()
 
-    @display(description="Start")
+    @display(description=_("Start"))
     def start(self, campaign: Campaign) -> str:
         on_clock = schedule.start_on_clock(campaign)
         if on_clock is None:
-            return "At once" if campaign.clock != Campaign.Clock.BEST else "At each customer's next best hour"
+            return (
+                gettext("At once")
+                if campaign.clock != Campaign.Clock.BEST
+                else gettext("At each customer's next best hour")
+            )
         zone = CLOCKS.get(campaign.clock, campaign.workspace.time_zone)
         return f"{date_format(on_clock, 'j M Y, H:i')} {zone}"
 
-    @display(description="Progress")
+    @display(description=_("Progress"))
     def progress(self, campaign: Campaign) -> str:
         return render_to_string("admin/campaigns/campaign/progress_cell.html", {"campaign": campaign})
 
@@ -190,7 +210,12 @@ class CampaignAdmin(WorkspaceAdmin):
         return redirect("delivery:send", obj.pk)
 
     def response_delete(self, request: HttpRequest, obj_display: str, obj_id: int) -> HttpResponse:
-        messages.success(request, f"The draft “{obj_display}” is deleted. Nothing of it was ever sent.")
+        messages.success(
+            request,
+            gettext("The draft “{obj_display}” is deleted. Nothing of it was ever sent.").format(
+                obj_display=obj_display
+            ),
+        )
         return redirect("site:campaigns")
 
     # --- Only a draft can be changed -----------------------------------------------------------------
@@ -199,7 +224,7 @@ class CampaignAdmin(WorkspaceAdmin):
         fieldsets = super().get_fieldsets(request, obj)
         if self.has_change_permission(request, obj):
             return fieldsets
-        return [*fieldsets[:-1], ("When", {"fields": ["start"]})]
+        return [*fieldsets[:-1], (gettext("When"), {"fields": ["start"]})]
 
     def has_change_permission(self, request: HttpRequest, obj: Campaign | None = None) -> bool:
         return super().has_change_permission(request, obj) and (obj is None or obj.status == Status.DRAFT)
@@ -213,7 +238,7 @@ class CampaignAdmin(WorkspaceAdmin):
         try:
             return super().changeform_view(request, object_id, *args, **kwargs)
         except drafts.NotADraft as error:
-            messages.error(request, f"Nothing was saved. {error}")
+            messages.error(request, gettext("Nothing was saved. {error}").format(error=error))
             return redirect("admin:campaigns_campaign_change", object_id)
 
     def save_model(self, request: HttpRequest, obj: Campaign, form: CampaignForm, change: bool) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from audience import segments
 from audience.admin.criteria import by_place, parse, written
@@ -15,19 +17,19 @@ from campaigns.flows import conditions
 from campaigns.models import Flow
 
 HEADINGS = {
-    "mail.": "The mails of this flow",
-    conditions.EVENT: "The event they began by",
-    "": "Customer",
-    "attributes.": "Attributes",
-    "engagement.": "All mails",
+    "mail.": _("The mails of this flow"),
+    conditions.EVENT: _("The event they began by"),
+    "": _("Customer"),
+    "attributes.": _("Attributes"),
+    "engagement.": _("All mails"),
 }
 
 
 def shown(flow: Flow, criteria: object, sends: list[tuple[int, str]]) -> dict[str, Any]:
     """What a form of a step with criteria needs; `sends` are the steps whose mails may be asked about."""
     known = [*conditions.own_fields(), *segments.fields(flow.workspace)]
-    of_event = Field(conditions.EVENT, "a property of the event", "event", {})
-    words = segments.vocabulary([*known, of_event], HEADINGS)
+    of_event = Field(conditions.EVENT, gettext("a property of the event"), "event", {})
+    words = segments.vocabulary([*known, of_event], {key: str(words) for key, words in HEADINGS.items()})
     more = {
         "workspace": flow.workspace_id,
         "labels": segments.labels(flow.workspace, criteria, known),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from audience import access
@@ -107,7 +108,7 @@ def new(request: HttpRequest, admin: FlowAdmin) -> HttpResponse:
     """A new flow, from one of a few to begin with."""
     workspaces = admin.editable_workspaces(request)
     if not access.may_edit(request.user) or not workspaces.exists():
-        raise PermissionDenied("Only an owner, a manager or an editor may make flows.")
+        raise PermissionDenied(gettext("Only an owner, a manager or an editor may make flows."))
     problem = ""
     if request.method == "POST":
         flow, problem = _made(request, workspaces)
@@ -115,7 +116,7 @@ def new(request: HttpRequest, admin: FlowAdmin) -> HttpResponse:
             return redirect("admin:campaigns_flow_editor", flow.pk)
     context = admin.admin_site.each_context(request) | {
         "opts": admin.opts,
-        "title": "New flow",
+        "title": gettext("New flow"),
         "patterns": PATTERNS.items(),
         "chosen": request.POST.get("pattern", "welcome"),
         "name": request.POST.get("name", ""),
@@ -132,13 +133,17 @@ def _made(request: HttpRequest, workspaces: Any) -> tuple[Flow | None, str]:
     workspace = sole or workspaces.filter(pk=int(chosen) if chosen.isdecimal() else 0).first()
     name, pattern = request.POST.get("name", "").strip(), request.POST.get("pattern", "")
     if workspace is None or pattern not in PATTERNS:
-        return None, "Choose a workspace and what to begin with."
+        return None, gettext("Choose a workspace and what to begin with.")
     if not name or len(name) > 100 or not name.isprintable():
-        return None, "Give the flow a name, of one line and at most 100 characters."
+        return None, gettext("Give the flow a name, of one line and at most 100 characters.")
     flow, is_new = Flow.objects.get_or_create(
         workspace=workspace, name=name, defaults={"steps": PATTERNS[pattern].steps}
     )
-    return (flow, "") if is_new else (None, f"There is a flow “{name}” already. Choose another name.")
+    return (
+        (flow, "")
+        if is_new
+        else (None, gettext("There is a flow “{name}” already. Choose another name.").format(name=name))
+    )
 
 
 def _change(request: HttpRequest, flow: Flow) -> tuple[int, Change]:
@@ -157,7 +162,7 @@ def _change(request: HttpRequest, flow: Flow) -> tuple[int, Change]:
             return key, editing.shift(key, 1)
         case "remove":
             return 0, editing.remove(key)
-    raise CannotEdit("Choose what to do. Nothing was changed.")
+    raise CannotEdit(gettext("Choose what to do. Nothing was changed."))
 
 
 def _save(request: HttpRequest, flow: Flow, key: int, said: editing.Raw) -> HttpResponse:
@@ -193,7 +198,7 @@ def _flow(request: HttpRequest, admin: FlowAdmin, pk: int) -> Flow:
 def _editable(request: HttpRequest, admin: FlowAdmin, pk: int) -> Flow:
     flow = _flow(request, admin, pk)
     if not access.may_edit(request.user, flow.workspace_id):
-        raise PermissionDenied("You may look at this flow, not change it.")
+        raise PermissionDenied(gettext("You may look at this flow, not change it."))
     return flow
 
 

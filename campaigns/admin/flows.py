@@ -14,6 +14,8 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
@@ -41,7 +43,9 @@ class FlowForm(WorkspaceForm):
         widget=UnfoldAdminTextareaWidget(
             attrs={"rows": 24, "class": "drumbeat-code", "spellcheck": "false", "autocomplete": "off"}
         ),
-        help_text="Steps one below the other, each with a key of its own. People run on what is published.",
+        help_text=_(
+            "Steps one below the other, each with a key of its own. People run on what is published."
+        ),
     )
 
 
@@ -51,7 +55,7 @@ class FlowAdmin(WorkspaceAdmin):
     list_display = ("drawn", "published", "updated_at")
     list_display_links = None
     search_fields = ("name",)
-    search_help_text = "Part of the name"
+    search_help_text = _("Part of the name")
     ordering = ("name",)
     fields = ("name", "steps")
     list_select_related = ("workspace",)
@@ -60,15 +64,15 @@ class FlowAdmin(WorkspaceAdmin):
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).annotate(version=Max("versions__number"))
 
-    @display(description="Name", ordering="name")
+    @display(description=_("Name"), ordering="name")
     def drawn(self, flow: Flow) -> str:
         return format_html(
             '<a href="{}">{}</a>', reverse("admin:campaigns_flow_editor", args=[flow.pk]), flow.name
         )
 
-    @display(description="Published")
+    @display(description=_("Published"))
     def published(self, flow: Any) -> str:
-        return f"Version {flow.version}" if flow.version else "Never"
+        return gettext("Version {version}").format(version=flow.version) if flow.version else gettext("Never")
 
     def get_urls(self) -> list[Any]:
         publish = self.admin_site.admin_view(self.publish_view)
@@ -122,14 +126,14 @@ def _publish(request: HttpRequest, admin: FlowAdmin, pk: int) -> HttpResponse:
     if flow is None:
         raise Http404("There is no such flow.")
     if not access.may_send(request.user, flow.workspace_id):
-        raise PermissionDenied("Only an owner or a manager may publish flows.")
+        raise PermissionDenied(gettext("Only an owner or a manager may publish flows."))
     if request.method == "POST":
         return _make_version(request, flow)
     problems = publishing.problems(flow)
     context = admin.admin_site.each_context(request) | {
         "opts": admin.opts,
         "flow": flow,
-        "title": f"Publish “{flow}”?",
+        "title": gettext("Publish “{flow}”?").format(flow=flow),
         "problems": problems,
         "version": publishing.latest(flow),
         "is_changed": publishing.is_changed(flow),
@@ -143,9 +147,12 @@ def _make_version(request: HttpRequest, flow: Flow) -> HttpResponse:
     try:
         version = publishing.publish(flow, user_of(request), _choices(request, flow))
     except InvalidFlow as error:
-        messages.error(request, f"Nothing was published. {error}")
+        messages.error(request, gettext("Nothing was published. {error}").format(error=error))
         return redirect("admin:campaigns_flow_publish", flow.pk)
-    messages.success(request, f"“{flow}” is published as version {version.number}.")
+    messages.success(
+        request,
+        gettext("“{flow}” is published as version {number}.").format(flow=flow, number=version.number),
+    )
     return redirect("admin:campaigns_flow_change", flow.pk)
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from django import forms
 from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import StackedInline, TabularInline
 from unfold.forms import PaginationInlineFormSet
 
@@ -44,7 +46,7 @@ class LimitsFormSet(PaginationInlineFormSet):
                 form.fields[name].widget.attrs["aria-label"] = label.capitalize()
 
     def get_unique_error_message(self, unique_check: Any) -> str:
-        return "Two limits are for the same period and mailbox provider. Delete one of them."
+        return gettext("Two limits are for the same period and mailbox provider. Delete one of them.")
 
 
 class LimitsInline(OfSender, TabularInline):
@@ -54,7 +56,7 @@ class LimitsInline(OfSender, TabularInline):
     fields = ("mails", "period", "mailbox_provider")
     extra = 0
     hide_title = True
-    verbose_name_plural = "Limits, counted over all workers"
+    verbose_name_plural = _("Limits, counted over all workers")
 
 
 class WarmUpForm(forms.ModelForm):
@@ -71,7 +73,7 @@ class WarmUpInline(OfSender, StackedInline):
     extra = 0
     max_num = 1
     hide_title = True
-    verbose_name_plural = "Warm-up of a new sender"
+    verbose_name_plural = _("Warm-up of a new sender")
     # The curve of what is being typed; delivery serves it.
     template_after = "admin/campaigns/sender/warm_up_curve.html"
 
@@ -79,9 +81,15 @@ class WarmUpInline(OfSender, StackedInline):
         """How far the warm-up is as it is stored; what the form shows may make no sense yet."""
         warm_up = WarmUp.objects.filter(pk=shown.pk).first() or WarmUp()
         if warm_up.is_done:
-            return f"Done: {warm_up.target:,} a day from now on. Delete the warm-up to lift the cap."
+            return gettext("Done: {target:,} a day from now on. Delete the warm-up to lift the cap.").format(
+                target=warm_up.target
+            )
         if warm_up.held:
-            return f"Held at {warm_up.daily_cap:,} a day. {warm_up.held}"
+            return gettext("Held at {daily_cap:,} a day. {held}").format(
+                daily_cap=warm_up.daily_cap, held=warm_up.held
+            )
         if not warm_up.step:
-            return "Begins with the first mail; the cap rises after each day (UTC) that went well."
-        return f"Day {warm_up.step + 1:,} of {len(warm_up.curve()):,}: {warm_up.daily_cap:,} mails."
+            return gettext("Begins with the first mail; the cap rises after each day (UTC) that went well.")
+        return gettext("Day {day:,} of {days:,}: {daily_cap:,} mails.").format(
+            day=warm_up.step + 1, days=len(warm_up.curve()), daily_cap=warm_up.daily_cap
+        )

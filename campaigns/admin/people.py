@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from audience import access
@@ -27,7 +28,10 @@ def steps(request: HttpRequest, admin: CampaignAdmin, pk: int) -> HttpResponse:
     """How many people wait at each step, have passed it and have left there; and a look for one of them."""
     campaign = _campaign(request, admin, pk)
     email = request.GET.get("email", "").strip()[:300]
-    context = _frame(request, admin, campaign, "People in the flow") | {"email": email, "looked_for": email}
+    context = _frame(request, admin, campaign, gettext("People in the flow")) | {
+        "email": email,
+        "looked_for": email,
+    }
     if email:
         customer = _customer(campaign, email)
         if customer is not None and persons.enrollments(campaign, customer).exists():
@@ -66,7 +70,7 @@ def person(request: HttpRequest, admin: CampaignAdmin, pk: int, customer_pk: int
 
 def _act(request: HttpRequest, campaign: Campaign, customer: Customer) -> HttpResponse:
     if not access.may_send(request.user, campaign.workspace_id):
-        raise PermissionDenied("Only an owner or a manager may move people.")
+        raise PermissionDenied(gettext("Only an owner or a manager may move people."))
     chosen = request.POST.get("enrollment", "")
     places = persons.enrollments(campaign, customer)
     place = get_object_or_404(places, pk=int(chosen) if chosen.isdecimal() else 0)
@@ -76,7 +80,7 @@ def _act(request: HttpRequest, campaign: Campaign, customer: Customer) -> HttpRe
     except persons.CannotMove as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, "Done, and noted in the timeline.")
+        messages.success(request, gettext("Done, and noted in the timeline."))
     return redirect("admin:campaigns_campaign_person", campaign.pk, customer.pk)
 
 

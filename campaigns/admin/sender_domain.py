@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods
 
 from audience import access
@@ -33,7 +34,7 @@ class DomainPanel:
             raise Http404("There is no such sender.")
         may_edit = access.may_edit(request.user, sender.workspace_id)
         if request.method == "POST" and not may_edit:
-            raise PermissionDenied("An analyst may read, not check domains.")
+            raise PermissionDenied(gettext("An analyst may read, not check domains."))
         if request.method == "POST":
             found: DomainCheck | None = domains.check(sender)
         else:

@@ -13,6 +13,8 @@ from django import forms
 from django.forms.forms import DeclarativeFieldsMetaclass
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from campaigns.credentials import CredentialsUnreadable
@@ -28,8 +30,8 @@ CREDENTIAL_FIELDS: dict[str, tuple[Esp, Credential]] = {
 }
 # What a key, an ID or a domain is made of.
 FIT = re.compile(r"[!-~]{1,500}")
-WRITE_ONLY = "Stored encrypted and never shown."
-STORED = f"{WRITE_ONLY} Leave empty to keep the one that is stored."
+WRITE_ONLY = _("Stored encrypted and never shown.")
+STORED = _("Stored encrypted and never shown. Leave empty to keep the one that is stored.")
 
 
 def _field(credential: Credential) -> forms.Field:
@@ -84,11 +86,16 @@ class ServiceForm(_Fields):  # type: ignore[misc, valid-type]
         """Put together what the chosen service asks for, in `credentials`; say what is missing."""
         esp = ESPS.get(self.cleaned_data.get("esp", ""))
         if esp is None:
-            self.add_error("esp", "Choose the service that the mails leave through.")
+            self.add_error("esp", gettext("Choose the service that the mails leave through."))
             return
         api_url = self.cleaned_data.get("api_url", "")
         if esp.needs_api_url and not api_url:
-            self.add_error("api_url", f"{esp.label} has no address that goes for everyone. Enter yours.")
+            self.add_error(
+                "api_url",
+                gettext("{label} has no address that goes for everyone. Enter yours.").format(
+                    label=esp.label
+                ),
+            )
         if problem := api_url_problem(api_url):
             self.add_error("api_url", problem)
         moved = bool({"esp", "api_url"}.intersection(self.changed_data))
@@ -104,13 +111,15 @@ class ServiceForm(_Fields):  # type: ignore[misc, valid-type]
         if FIT.fullmatch(value):
             self.credentials[credential.name] = value
         elif value:
-            self.add_error(name, "This holds a space or a letter that none of its kind has. Copy it anew.")
+            self.add_error(
+                name, gettext("This holds a space or a letter that none of its kind has. Copy it anew.")
+            )
         elif not credential.required:
             return
         elif known and esp.name == self.initial.get("esp"):
-            self.add_error(name, "Enter it again: no other address is given it unasked.")
+            self.add_error(name, gettext("Enter it again: no other address is given it unasked."))
         else:
-            self.add_error(name, f"{esp.label} asks for this. Enter it.")
+            self.add_error(name, gettext("{label} asks for this. Enter it.").format(label=esp.label))
 
     def forget_service(self) -> None:
         """Leave an address alone, right or wrong, that the form does not show any more."""
@@ -122,4 +131,8 @@ class ServiceForm(_Fields):  # type: ignore[misc, valid-type]
 
 
 def _api_url_help(esp: Esp) -> str:
-    return esp.api_url_help if esp.needs_api_url else f"Empty: the service's own. {esp.api_url_help}"
+    return (
+        esp.api_url_help
+        if esp.needs_api_url
+        else gettext("Empty: the service's own. {api_url_help}").format(api_url_help=esp.api_url_help)
+    )

@@ -12,6 +12,8 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.shortcuts import redirect
 from django.utils.html import format_html
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget
 
@@ -36,30 +38,32 @@ class SenderForm(ServiceForm, WorkspaceForm):
         strip=False,
         max_length=500,
         widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
-        help_text="Stored encrypted and never shown. Leave empty to keep the one that is stored.",
+        help_text=_("Stored encrypted and never shown. Leave empty to keep the one that is stored."),
     )
 
     def clean_from_name(self) -> str:
         name: str = self.cleaned_data["from_name"]
         if any(unicodedata.category(character) in UNFIT_FOR_HEADERS for character in name):
-            raise ValidationError("The name holds line breaks or control characters. Type it anew.")
+            raise ValidationError(gettext("The name holds line breaks or control characters. Type it anew."))
         return name
 
     def clean_host(self) -> str:
         host: str = self.cleaned_data["host"]
         if host and not HOST.fullmatch(host):
-            raise ValidationError("This is not a host name. Enter one such as smtp.example.com.")
+            raise ValidationError(gettext("This is not a host name. Enter one such as smtp.example.com."))
         return host
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
         if cleaned.get("transport") == Sender.Transport.SMTP and not cleaned.get("host"):
-            self.add_error("host", "Enter the name of the SMTP server, or choose the local mailbox.")
+            self.add_error("host", gettext("Enter the name of the SMTP server, or choose the local mailbox."))
         if cleaned.get("transport") == Sender.Transport.SMTP:
             self._refuse_inner_host(cleaned.get("host"), cleaned.get("port"))
         moved = {"host", "port", "security"}.intersection(self.changed_data)
         if moved and self.instance.sealed_password and not cleaned.get("password"):
-            self.add_error("password", "Enter the password again: no other server is given it unasked.")
+            self.add_error(
+                "password", gettext("Enter the password again: no other server is given it unasked.")
+            )
         if cleaned.get("transport") == Sender.Transport.ESP:
             self.clean_service()
         else:
@@ -76,7 +80,7 @@ BADGES: dict[str, str] = {Sender.State.READY: "completed", Sender.State.UNVERIFI
 
 @admin.register(Sender)
 class SenderAdmin(DomainPanel, Audited, WorkspaceAdmin):
-    deletion = "Its credentials and limits go with it. No campaign has used it."
+    deletion = _("Its credentials and limits go with it. No campaign has used it.")
     form = SenderForm
     list_display = ("name", "from_email", "transport", "state_label")
     list_filter = ("transport", "state")
@@ -85,10 +89,10 @@ class SenderAdmin(DomainPanel, Audited, WorkspaceAdmin):
     fieldsets = (
         (None, {"fields": ["state_badge", "name", "from_name", "from_email", "reply_to"]}),
         (
-            "How mail leaves",
+            _("How mail leaves"),
             {"fields": ["transport", *SMTP_ONLY, "esp", *CREDENTIAL_FIELDS, "api_url", "min_delay"]},
         ),
-        ("Domain", {"fields": ["dkim_selector"]}),
+        (_("Domain"), {"fields": ["dkim_selector"]}),
     )
     # The last error stands above the form.
     readonly_fields = ("state_badge",)
@@ -103,7 +107,7 @@ class SenderAdmin(DomainPanel, Audited, WorkspaceAdmin):
     }
 
     @display(
-        description="State",
+        description=_("State"),
         label={
             Sender.State.READY: "success",
             Sender.State.UNVERIFIED: "info",
@@ -114,7 +118,7 @@ class SenderAdmin(DomainPanel, Audited, WorkspaceAdmin):
     def state_label(self, sender: Sender) -> tuple[str, str]:
         return sender.state, sender.get_state_display()
 
-    @display(description="State")
+    @display(description=_("State"))
     def state_badge(self, sender: Sender) -> str:
         badge = '<span class="delivery"><span class="badge {}">{}</span></span>'
         return format_html(badge, BADGES.get(sender.state, "failed"), sender.get_state_display())
@@ -150,10 +154,12 @@ class SenderAdmin(DomainPanel, Audited, WorkspaceAdmin):
             obj.save(update_fields=sealed)
         if change and senders.reinstate(obj):
             messages.info(
-                request, "The sender had been stopped; now it is tried again. Resume its campaigns."
+                request, gettext("The sender had been stopped; now it is tried again. Resume its campaigns.")
             )
         if senders.await_connection(obj):
-            messages.info(request, "Nothing can be sent before the mailbox is connected. Connect it below.")
+            messages.info(
+                request, gettext("Nothing can be sent before the mailbox is connected. Connect it below.")
+            )
 
     def response_add(self, request: HttpRequest, obj: Sender, post_url_continue: str | None = None) -> Any:
         """What is saved but not connected yet is not done: stay with it."""

@@ -11,6 +11,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path
 from django.utils.html import format_html
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 from unfold.decorators import display
 
@@ -59,7 +61,7 @@ class TemplateAdmin(AttachmentPanel, ReadOnly, WorkspaceAdmin):
         """Make a draft that sends this template, and go on to its audience."""
         template = self._found(request, str(pk))
         if not access.may_edit(request.user, template.workspace_id):
-            raise PermissionDenied("An analyst may read, not prepare campaigns.")
+            raise PermissionDenied(gettext("An analyst may read, not prepare campaigns."))
         usable = list(Sender.objects.of(template.workspace).usable().values_list("pk", flat=True)[:2])
         draft = drafts.create(
             template.workspace,
@@ -70,7 +72,12 @@ class TemplateAdmin(AttachmentPanel, ReadOnly, WorkspaceAdmin):
         )
         if len(usable) == 1:
             return redirect("delivery:send", draft.campaign.pk)
-        messages.info(request, f"“{draft.campaign}” is a draft now. Choose its audience and its senders.")
+        messages.info(
+            request,
+            gettext("“{campaign}” is a draft now. Choose its audience and its senders.").format(
+                campaign=draft.campaign
+            ),
+        )
         return redirect("admin:campaigns_campaign_change", draft.campaign.pk)
 
 
@@ -88,16 +95,18 @@ class ContentAdmin(ReadOnly, WorkspaceAdmin):
         shows_one = request.resolver_match is not None and request.resolver_match.kwargs
         return rows if shows_one else rows.defer("html", "text")
 
-    @display(description="Text part")
+    @display(description=_("Text part"))
     def text_source(self, frozen: Content) -> str:
         return format_html('<pre class="drumbeat-source" tabindex="0">{}</pre>', frozen.text)
 
-    @display(description="HTML part")
+    @display(description=_("HTML part"))
     def html_source(self, frozen: Content) -> str:
         return format_html('<pre class="drumbeat-source" tabindex="0">{}</pre>', frozen.html)
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any
     ) -> Any:
-        context["subtitle"] = f"“{obj.template or 'A deleted template'}” as it was sent"
+        context["subtitle"] = gettext("“{template}” as it was sent").format(
+            template=obj.template or gettext("A deleted template")
+        )
         return super().render_change_form(request, context, *args, obj=obj, **kwargs)

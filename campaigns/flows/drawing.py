@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
 from audience.models import Workspace
 from audience.segments import InvalidCriteria
 from campaigns.flows import checks, conditions, runs
@@ -16,16 +19,16 @@ from campaigns.models import Flow, Sender, Template
 
 # By kind: what it is called, what it does in a few words, and its icon.
 KINDS = {
-    "send": ("Send a mail", "A template, from one of the senders", "mail"),
-    "wait": ("Wait", "So long, until a date, or until a time of day", "schedule"),
-    "wait_for": ("Wait until something happens", "With a time-out", "hourglass_top"),
-    "condition": ("Condition", "Two ways on, by what is known of somebody", "call_split"),
-    "split": ("Split", "Several ways on, by chance and weight", "shuffle"),
-    "update": ("Set an attribute", "Write something down about them", "edit_note"),
-    "jump": ("Go to a step", "Around once more, after a wait", "redo"),
-    "exit": ("Exit", "They leave the flow here", "logout"),
+    "send": (_("Send a mail"), _("A template, from one of the senders"), "mail"),
+    "wait": (_("Wait"), _("So long, until a date, or until a time of day"), "schedule"),
+    "wait_for": (_("Wait until something happens"), _("With a time-out"), "hourglass_top"),
+    "condition": (_("Condition"), _("Two ways on, by what is known of somebody"), "call_split"),
+    "split": (_("Split"), _("Several ways on, by chance and weight"), "shuffle"),
+    "update": (_("Set an attribute"), _("Write something down about them"), "edit_note"),
+    "jump": (_("Go to a step"), _("Around once more, after a wait"), "redo"),
+    "exit": (_("Exit"), _("They leave the flow here"), "logout"),
 }
-WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+WEEKDAYS = (_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun"))
 
 
 @dataclass
@@ -95,10 +98,13 @@ class Drawing:
 
     def _name(self, document: Document) -> None:
         for step in document:
-            self.titles[step["key"]] = str(step.get("name") or "") or KINDS[step["kind"]][0]
+            self.titles[step["key"]] = str(step.get("name") or "") or str(KINDS[step["kind"]][0])
             if step["kind"] == "send":
-                self.sends.append((step["key"], f"{self.titles[step['key']]} (step {step['key']})"))
-            for _, lane in ways(step):
+                words = gettext("{title} (step {key})")
+                self.sends.append(
+                    (step["key"], words.format(title=self.titles[step["key"]], key=step["key"]))
+                )
+            for _name, lane in ways(step):
                 self._name(lane)
 
     def _lane(self, owner: int | None, way: str, name: str, document: Document) -> Lane:
@@ -127,7 +133,9 @@ class Drawing:
             case "wait":
                 return wait_in_words(step)
             case "wait_for":
-                return f"{self._asked(step)}, at most {duration_in_words(step.get('at_most'))}"
+                return gettext("{condition}, at most {duration}").format(
+                    condition=self._asked(step), duration=duration_in_words(step.get("at_most"))
+                )
             case "condition":
                 return self._asked(step)
             case "update":
@@ -141,9 +149,10 @@ class Drawing:
     def _mail(self, step: Raw) -> str:
         words = [_known(self._templates, step.get("template"))]
         if step.get("sender") is not None:
-            words.append(f"from {_known(self._senders, step['sender']) or 'a sender that is gone'}")
+            sender = _known(self._senders, step["sender"]) or gettext("a sender that is gone")
+            words.append(gettext("from {sender}").format(sender=sender))
         if step.get("cutoff"):
-            words.append(f"skipped when {step['cutoff']} minutes late")
+            words.append(gettext("skipped when {cutoff} minutes late").format(cutoff=step["cutoff"]))
         return ", ".join(filter(None, words))
 
     def _asked(self, step: Raw) -> str:
@@ -173,12 +182,15 @@ def names_of(document: object) -> dict[int, str]:
 def _called(step: Step) -> str:
     if step.name or step.kind == "send":
         return step.label
-    return f"{KINDS[step.kind][0]} (step {step.key})"
+    return gettext("{kind} (step {key})").format(kind=KINDS[step.kind][0], key=step.key)
 
 
 def _way_names(step: Raw) -> dict[str, str]:
     if step["kind"] != "split":
-        return {"yes": "Yes", "no": "No, in time" if step["kind"] == "wait_for" else "No"}
+        return {
+            "yes": gettext("Yes"),
+            "no": gettext("No, in time") if step["kind"] == "wait_for" else gettext("No"),
+        }
     branches = step.get("branches", [])
     weights = [branch.get("weight") for branch in branches]
     total = sum(weight for weight in weights if type(weight) is int) or 1
@@ -204,11 +216,16 @@ def wait_in_words(step: Mapping[str, Any]) -> str:
         return duration_in_words(step.get("for"))
     if "date" in until:
         at = f", {until['at']}" if until.get("at") else ""
-        return f"Until {until['date']}{at}, by their own clock"
+        return gettext("Until {date}{at}, by their own clock").format(date=until["date"], at=at)
     chosen = until.get("weekdays")
     chosen = chosen if isinstance(chosen, list) else []
-    days = [WEEKDAYS[day - 1] for day in chosen if type(day) is int and 1 <= day <= 7]
-    return f"Until {until.get('at') or '?'}{f' on {_or(days)}' if days else ''}, by their own clock"
+    days = [str(WEEKDAYS[day - 1]) for day in chosen if type(day) is int and 1 <= day <= 7]
+    words = (
+        gettext("Until {at} on {days}, by their own clock")
+        if days
+        else gettext("Until {at}, by their own clock")
+    )
+    return words.format(at=until.get("at") or "?", days=_or(days) if days else "")
 
 
 def duration_in_words(lasts: object) -> str:
@@ -216,7 +233,7 @@ def duration_in_words(lasts: object) -> str:
     if not isinstance(lasts, dict):
         return ""
     units = [f"{lasts[unit]} {unit if lasts[unit] != 1 else unit[:-1]}" for unit in UNITS if lasts.get(unit)]
-    until = [f"until {lasts['at']} by their own clock"] if lasts.get("at") else []
+    until = [gettext("until {at} by their own clock").format(at=lasts["at"])] if lasts.get("at") else []
     return ", ".join([*units, *until])
 
 

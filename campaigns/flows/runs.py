@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db import connection, models
 from django.db.models import Count, F, Q
+from django.utils.translation import gettext_lazy as _
 
 from audience import clock, sql
 from campaigns.flows import people
@@ -23,9 +24,9 @@ CHUNK = 10_000
 class Overdue(models.TextChoices):
     """What becomes of what came due while a campaign was paused."""
 
-    SEND = "send", "Send it now"
-    SHIFT = "shift", "Shift everything by the length of the pause"
-    SKIP = "skip", "Skip the mails that are overdue"
+    SEND = "send", _("Send it now")
+    SHIFT = "shift", _("Shift everything by the length of the pause")
+    SKIP = "skip", _("Skip the mails that are overdue")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from audience import audiences
 from audience.audiences import Audience
@@ -30,28 +31,28 @@ class Campaign(WorkspaceModel):
     """
 
     class Status(models.TextChoices):
-        DRAFT = "draft", "Draft"
-        ACTIVE = "active", "Active"
-        PAUSED = "paused", "Paused"
-        COMPLETED = "completed", "Completed"
-        FAILED = "failed", "Failed"
-        CANCELLED = "cancelled", "Cancelled"
+        DRAFT = "draft", _("Draft")
+        ACTIVE = "active", _("Active")
+        PAUSED = "paused", _("Paused")
+        COMPLETED = "completed", _("Completed")
+        FAILED = "failed", _("Failed")
+        CANCELLED = "cancelled", _("Cancelled")
 
     class Clock(models.TextChoices):
-        WORKSPACE = "workspace", "the workspace's time zone"
-        CUSTOMER = "customer", "each customer's own time zone"
-        BEST = "best", "each customer's own best hour"
+        WORKSPACE = "workspace", _("the workspace's time zone")
+        CUSTOMER = "customer", _("each customer's own time zone")
+        BEST = "best", _("each customer's own best hour")
 
     class Kind(models.TextChoices):
-        CAMPAIGN = "campaign", "Campaign"
-        AUTOMATION = "automation", "Automation"
+        CAMPAIGN = "campaign", _("Campaign")
+        AUTOMATION = "automation", _("Automation")
 
     class FollowUp(models.TextChoices):
         """Whom a campaign is for that follows another one (delivery.follow_ups)."""
 
-        FAILED = "failed", "those who failed"
-        JOINED = "joined", "those who joined since"
-        NOT_OPENED = "not_opened", "those who did not open"
+        FAILED = "failed", _("those who failed")
+        JOINED = "joined", _("those who joined since")
+        NOT_OPENED = "not_opened", _("those who did not open")
 
     name = models.CharField(max_length=150)
     # An automation is always on, and starts people on its flow one by one (Automation says which).
@@ -64,52 +65,54 @@ class Campaign(WorkspaceModel):
     # The template as it stood at activation; what is sent.
     content = models.ForeignKey(Content, models.PROTECT, null=True, editable=False, related_name="+")
     senders = models.ManyToManyField(Sender, through="CampaignSender", related_name="+")
-    start_date = models.DateField(null=True, blank=True, help_text="Empty: at once when activated.")
-    start_time = models.TimeField(null=True, blank=True, help_text="Empty: 00:00 on the start date.")
+    start_date = models.DateField(null=True, blank=True, help_text=_("Empty: at once when activated."))
+    start_time = models.TimeField(null=True, blank=True, help_text=_("Empty: 00:00 on the start date."))
     clock = models.CharField(
         max_length=10,
         choices=Clock,
         default=Clock.WORKSPACE,
-        help_text="Whose time of day the start is meant in. A best hour is within a day of the start.",
+        help_text=_("Whose time of day the start is meant in. A best hour is within a day of the start."),
     )
     # At activation it takes the workspace's switch into account, and stays: what the mails carry.
     tracked = models.BooleanField(
-        "track opens and clicks",
+        _("track opens and clicks"),
         default=True,
-        help_text="Off: the mails carry their links as you wrote them, and no pixel.",
+        help_text=_("Off: the mails carry their links as you wrote them, and no pixel."),
     )
     utm = models.BooleanField(
-        "add UTM parameters",
+        _("add UTM parameters"),
         default=False,
-        help_text="To every tracked link, for your web analytics. Parameters that a link has already stay.",
+        help_text=_(
+            "To every tracked link, for your web analytics. Parameters that a link has already stay."
+        ),
     )
     utm_source = models.CharField(
-        "UTM source", max_length=100, blank=True, help_text="Empty: your brand's short name."
+        _("UTM source"), max_length=100, blank=True, help_text=_("Empty: your brand's short name.")
     )
-    utm_medium = models.CharField("UTM medium", max_length=100, blank=True, help_text="Empty: email.")
+    utm_medium = models.CharField(_("UTM medium"), max_length=100, blank=True, help_text=_("Empty: email."))
     utm_campaign = models.CharField(
-        "UTM campaign", max_length=100, blank=True, help_text="Empty: the campaign's name."
+        _("UTM campaign"), max_length=100, blank=True, help_text=_("Empty: the campaign's name.")
     )
     goal_event = models.CharField(
-        "goal",
+        _("goal"),
         max_length=63,
         blank=True,
-        validators=[RegexValidator(rf"\A{EVENT_NAME}\Z", "Write it like order_placed.")],
-        help_text="An event that you report, such as order_placed. Reports say who did it after the mail.",
+        validators=[RegexValidator(rf"\A{EVENT_NAME}\Z", _("Write it like order_placed."))],
+        help_text=_("An event that you report, such as order_placed. Reports say who did it after the mail."),
     )
     goal_days = models.PositiveSmallIntegerField(
-        "within days",
+        _("within days"),
         default=7,
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(90)],
-        help_text="So many days after the first click, and after the mail was sent.",
+        help_text=_("So many days after the first click, and after the mail was sent."),
     )
     goal_value = models.CharField(
-        "sum of",
+        _("sum of"),
         max_length=63,
         blank=True,
-        validators=[RegexValidator(r"\A[a-z][a-z0-9_]*\Z", "Write it like total.")],
-        help_text="A property of the event that is a number, such as total. Empty: none.",
+        validators=[RegexValidator(r"\A[a-z][a-z0-9_]*\Z", _("Write it like total."))],
+        help_text=_("A property of the event that is a number, such as total. Empty: none."),
     )
     # The campaign after which this one goes to those whom it did not reach.
     follows = models.ForeignKey(
@@ -159,7 +162,7 @@ class CampaignSender(models.Model):
 
     campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="sender_shares")
     sender = models.ForeignKey(Sender, models.PROTECT, related_name="+")
-    weight = models.PositiveSmallIntegerField(default=1, help_text="2 gets twice as many recipients as 1.")
+    weight = models.PositiveSmallIntegerField(default=1, help_text=_("2 gets twice as many recipients as 1."))
 
     class Meta:
         ordering = ["id"]

@@ -6,6 +6,7 @@ from datetime import time
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from audience.models import Customer
 from campaigns.models.campaign import Campaign
@@ -16,33 +17,33 @@ class Automation(models.Model):
     """How an always-on campaign starts people on its flow, one by one. Changes while it is a draft."""
 
     class Start(models.TextChoices):
-        SEGMENT = "segment", "When they enter the segment"
-        EVENT = "event", "When an event comes in about them"
-        DATE = "date", "On a date that an attribute holds"
+        SEGMENT = "segment", _("When they enter the segment")
+        EVENT = "event", _("When an event comes in about them")
+        DATE = "date", _("On a date that an attribute holds")
 
     class Again(models.TextChoices):
-        ONCE = "once", "Once only"
-        ALWAYS = "always", "Every time"
-        AFTER = "after", "Again, but so many days later at the soonest"
+        ONCE = "once", _("Once only")
+        ALWAYS = "always", _("Every time")
+        AFTER = "after", _("Again, but so many days later at the soonest")
 
     campaign = models.OneToOneField(Campaign, models.CASCADE, primary_key=True, related_name="automation")
-    start = models.CharField("who starts", max_length=7, choices=Start, default=Start.SEGMENT)
+    start = models.CharField(_("who starts"), max_length=7, choices=Start, default=Start.SEGMENT)
     includes_present = models.BooleanField(
-        "also those who are in the segment already",
+        _("also those who are in the segment already"),
         default=False,
-        help_text="When the campaign is activated.",
+        help_text=_("When the campaign is activated."),
     )
-    event = models.CharField(max_length=63, blank=True, help_text="Such as order_placed.")
-    attribute = models.CharField(max_length=63, blank=True, help_text="An attribute that is a date.")
+    event = models.CharField(max_length=63, blank=True, help_text=_("Such as order_placed."))
+    attribute = models.CharField(max_length=63, blank=True, help_text=_("An attribute that is a date."))
     offset_days = models.SmallIntegerField(
-        "days after it", default=0, help_text="-3: three days before the date."
+        _("days after it"), default=0, help_text=_("-3: three days before the date.")
     )
-    at = models.TimeField(default=time(9), help_text="By each customer's own clock.")
+    at = models.TimeField(default=time(9), help_text=_("By each customer's own clock."))
     is_yearly = models.BooleanField(
-        "every year", default=True, help_text="A birthday comes again; a renewal is one date."
+        _("every year"), default=True, help_text=_("A birthday comes again; a renewal is one date.")
     )
-    again = models.CharField("how often", max_length=6, choices=Again, default=Again.ONCE)
-    again_days = models.PositiveSmallIntegerField("days between", default=30)
+    again = models.CharField(_("how often"), max_length=6, choices=Again, default=Again.ONCE)
+    again_days = models.PositiveSmallIntegerField(_("days between"), default=30)
 
     def __str__(self) -> str:
         return str(self.campaign)
@@ -97,12 +98,12 @@ class Enrollment(models.Model):
     """
 
     class State(models.TextChoices):
-        ARRIVING = "arriving", "About to begin a step"
-        WAITING = "waiting", "Waiting to go on"
-        READY = "ready", "Due for sending"
-        MAILING = "mailing", "Its mail is on the way"
-        FINISHED = "finished", "Came to an end of the flow"
-        LEFT = "left", "Left before the end"
+        ARRIVING = "arriving", _("About to begin a step")
+        WAITING = "waiting", _("Waiting to go on")
+        READY = "ready", _("Due for sending")
+        MAILING = "mailing", _("Its mail is on the way")
+        FINISHED = "finished", _("Came to an end of the flow")
+        LEFT = "left", _("Left before the end")
 
     # Whoever is in one of these is on the way.
     OPEN = (State.ARRIVING, State.WAITING, State.READY, State.MAILING)
@@ -110,11 +111,11 @@ class Enrollment(models.Model):
     class Reason(models.TextChoices):
         """Why somebody left before the end."""
 
-        REFUSED = "refused", "May not be mailed"
-        DELETED = "deleted", "The customer was deleted"
-        ENDED = "ended", "The campaign ended before"
-        VERSION = "version", "A new version was published without them"
-        REMOVED = "removed", "Somebody removed them"
+        REFUSED = "refused", _("May not be mailed")
+        DELETED = "deleted", _("The customer was deleted")
+        ENDED = "ended", _("The campaign ended before")
+        VERSION = "version", _("A new version was published without them")
+        REMOVED = "removed", _("Somebody removed them")
 
     campaign = models.ForeignKey(
         Campaign, models.CASCADE, related_name="+", db_constraint=False, db_index=False

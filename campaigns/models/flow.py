@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from audience.models import WorkspaceModel
 from campaigns.models.sender import Sender
@@ -56,7 +57,7 @@ class FlowMail(models.Model):
     # None: the campaign's senders, by their shares.
     sender = models.ForeignKey(Sender, models.PROTECT, null=True, related_name="+")
     # After so many minutes a mail that has not left is skipped.
-    cutoff = models.PositiveIntegerField("cutoff (minutes)", null=True)
+    cutoff = models.PositiveIntegerField(_("cutoff (minutes)"), null=True)
 
     class Meta:
         ordering = ["step"]

@@ -7,6 +7,7 @@ import math
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from audience.mailbox_providers import MailboxProvider
 from campaigns.models.sender import Sender
@@ -16,27 +17,27 @@ class SenderLimit(models.Model):
     """At most so many mails in each second, minute, hour or day, to everyone or to one mailbox provider."""
 
     class Period(models.TextChoices):
-        SECOND = "second", "second"
-        MINUTE = "minute", "minute"
-        HOUR = "hour", "hour"
-        DAY = "day", "day"
+        SECOND = "second", _("second")
+        MINUTE = "minute", _("minute")
+        HOUR = "hour", _("hour")
+        DAY = "day", _("day")
 
     sender = models.ForeignKey(Sender, models.CASCADE, related_name="limits")
     mails = models.PositiveIntegerField(validators=[MinValueValidator(1)])
-    period = models.CharField("per", max_length=6, choices=Period, default=Period.HOUR)
+    period = models.CharField(_("per"), max_length=6, choices=Period, default=Period.HOUR)
     # Empty: to whomever.
     mailbox_provider = models.CharField(
-        "to", max_length=9, choices={"": "everyone", **dict(MailboxProvider.choices)}, blank=True
+        _("to"), max_length=9, choices={"": "everyone", **dict(MailboxProvider.choices)}, blank=True
     )
 
     class Meta:
         ordering = ["id"]
-        verbose_name = "limit"
+        verbose_name = _("limit")
         constraints = [
             models.UniqueConstraint(
                 fields=["sender", "mailbox_provider", "period"],
                 name="sender_limit_once",
-                violation_error_message="There is a limit for this period and mailbox provider already.",
+                violation_error_message=_("There is a limit for this period and mailbox provider already."),
             ),
             models.CheckConstraint(condition=models.Q(mails__gte=1), name="sender_limit_positive"),
         ]
@@ -54,13 +55,13 @@ class WarmUp(models.Model):
 
     sender = models.OneToOneField(Sender, models.CASCADE, primary_key=True, related_name="warm_up")
     first_day = models.PositiveIntegerField(
-        "mails on the first day", default=50, validators=[MinValueValidator(1)]
+        _("mails on the first day"), default=50, validators=[MinValueValidator(1)]
     )
     growth = models.PositiveSmallIntegerField(
-        "more each day, in percent", default=30, validators=[MinValueValidator(1), MaxValueValidator(200)]
+        _("more each day, in percent"), default=30, validators=[MinValueValidator(1), MaxValueValidator(200)]
     )
     target = models.PositiveIntegerField(
-        "mails a day when it is done", default=10_000, validators=[MinValueValidator(1)]
+        _("mails a day when it is done"), default=10_000, validators=[MinValueValidator(1)]
     )
     step = models.PositiveSmallIntegerField(default=0, editable=False)
     # Empty: the warm-up begins with the first mail.
@@ -69,7 +70,7 @@ class WarmUp(models.Model):
     held = models.CharField(max_length=200, blank=True, editable=False)
 
     class Meta:
-        verbose_name = "warm-up"
+        verbose_name = _("warm-up")
         constraints = [
             # A curve that does not rise would have no end.
             models.CheckConstraint(

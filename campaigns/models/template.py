@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from audience.models import WorkspaceModel
 
@@ -18,24 +19,28 @@ class Template(WorkspaceModel):
         MJML = "mjml", "MJML"
         HTML = "html", "HTML"
         MARKDOWN = "markdown", "Markdown"
-        PLAIN = "plain", "Plain text"
+        PLAIN = "plain", _("Plain text")
 
     name = models.CharField(max_length=100)
     format = models.CharField(max_length=10, choices=Format, default=Format.MJML)
     subject = models.CharField(
-        max_length=255, help_text="May hold merge fields, such as {{ customer_name | default: 'you' }}."
+        max_length=255, help_text=_("May hold merge fields, such as {{ customer_name | default: 'you' }}.")
     )
     preheader = models.CharField(
-        max_length=255, blank=True, help_text="The line that inboxes show after the subject."
+        max_length=255, blank=True, help_text=_("The line that inboxes show after the subject.")
     )
     body = models.TextField(
-        help_text="Liquid works everywhere: {{ customer.name }}, {% if %}, {% for %}, {{ unsubscribe_link }}."
+        help_text=_(
+            "Liquid works everywhere: {{ customer.name }}, {% if %}, {% for %}, {{ unsubscribe_link }}."
+        )
     )
     qr_inline = models.BooleanField(
-        "QR codes inside the mail",
+        _("QR codes inside the mail"),
         default=False,
-        help_text="Whether {{ customer.qr_code }} travels in the mail itself and is shown at once; "
-        "otherwise it is an image that mail programs load from this site.",
+        help_text=_(
+            "Whether {{ customer.qr_code }} travels in the mail itself and is shown at once; "
+            "otherwise it is an image that mail programs load from this site."
+        ),
     )
     # The number of its newest version; 0 until one is kept.
     version = models.PositiveIntegerField(default=0, db_default=0, editable=False)

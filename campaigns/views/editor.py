@@ -8,6 +8,7 @@ from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.html import escape
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -93,7 +94,7 @@ def _save(request: HttpRequest, found: Template) -> HttpResponse:
             found, data["name"], form.sources(), based_on=data["based_on"], actor=user_of(request)
         )
     except ContentError as error:
-        return _not_saved(request, found, f"Mend this first: {error}")
+        return _not_saved(request, found, gettext("Mend this first: {error}").format(error=error))
     except templates.NameTaken as error:
         return _not_saved(request, found, str(error))
     except templates.Stale as error:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from audience.models import Workspace
 from campaigns import starters
@@ -38,7 +39,7 @@ class TemplateForm(SourcesForm):
     """A save: the template, its name, and the version that the author began with."""
 
     name = forms.CharField(
-        max_length=NAME_LENGTH, error_messages={"required": "Give the template a name, then save."}
+        max_length=NAME_LENGTH, error_messages={"required": _("Give the template a name, then save.")}
     )
     based_on = forms.IntegerField(min_value=0)
 
@@ -47,7 +48,10 @@ class NewTemplateForm(forms.Form):
     """What a new template starts from, and whose it is where that does not go without saying."""
 
     starter = forms.ChoiceField(
-        error_messages={"required": "Choose what to start from.", "invalid_choice": "There is no such start."}
+        error_messages={
+            "required": _("Choose what to start from."),
+            "invalid_choice": _("There is no such start."),
+        }
     )
     workspace = forms.ModelChoiceField(Workspace.objects.none())
 

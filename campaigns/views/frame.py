@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext
 
 from audience import access, zones
 from campaigns import preview
@@ -42,7 +43,7 @@ def find_own_template(request: HttpRequest, pk: int) -> Template:
     """The template, if the user may change it; else 404, or 403 for those who may only read."""
     template = find_template(request, pk)
     if not access.may_edit(request.user, template.workspace_id):
-        raise PermissionDenied("An analyst may read, not change templates.")
+        raise PermissionDenied(gettext("An analyst may read, not change templates."))
     return template
 
 

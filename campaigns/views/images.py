@@ -6,6 +6,7 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from audience import access
@@ -46,7 +47,7 @@ def choose(request: HttpRequest, pk: int) -> HttpResponse:
     template = find_own_template(request, pk)
     uploaded = request.FILES.get("file")
     if uploaded is None:
-        return _panel(request, template, error="Choose a file first.")
+        return _panel(request, template, error=gettext("Choose a file first."))
     if (uploaded.size or 0) > images.SIZE_LIMIT:
         return _panel(request, template, error=images.too_large(uploaded.name or ""))
     try:

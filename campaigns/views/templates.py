@@ -10,6 +10,7 @@ from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -40,7 +41,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         found = found.filter(Q(name__icontains=text) | Q(subject__icontains=text))
     page = Paginator(found.defer("body"), PER_PAGE).get_page(request.GET.get("page"))
     context = {
-        "title": "Templates",
+        "title": gettext("Templates"),
         "q": text,
         "page": page,
         "may_edit": access.may_edit(request.user),
@@ -55,16 +56,16 @@ def overview(request: HttpRequest) -> HttpResponse:
 def new(request: HttpRequest) -> HttpResponse:
     """The gallery; a POST makes a template of what was chosen in it."""
     if not access.may_edit(request.user):
-        raise PermissionDenied("An analyst may read, not write templates.")
+        raise PermissionDenied(gettext("An analyst may read, not write templates."))
     workspaces = _editable_workspaces(request)
     sole = access.sole_workspace(request.user)
     form = NewTemplateForm(request.POST if request.method == "POST" else None, workspaces, sole)
     if form.is_valid() and (starter := starters.find(form.cleaned_data["starter"])):
-        name = starter.name if starter.is_design else "New template"
+        name = starter.name if starter.is_design else gettext("New template")
         made = templates.create(form.chosen_workspace(), name, starter.sources, user_of(request))
         return redirect("campaigns:template", made.pk)
     context = {
-        "title": "New template",
+        "title": gettext("New template"),
         "form": form,
         "designs": starters.designs(),
         "empty": starters.empty(),
@@ -81,7 +82,7 @@ def starter(request: HttpRequest, key: str) -> HttpResponse:
     found = starters.find(key)
     if found is None or not found.is_design:
         raise Http404("There is no such design.")
-    workspace = access.sole_workspace(request.user) or Workspace(pk=0, name="Your brand")
+    workspace = access.sole_workspace(request.user) or Workspace(pk=0, name=gettext("Your brand"))
     return _picture(workspace, found.sources, request)
 
 
@@ -98,7 +99,9 @@ def picture(request: HttpRequest, pk: int) -> HttpResponse:
 def clone(request: HttpRequest, pk: int) -> HttpResponse:
     """Make a copy, and go on to it."""
     copy = templates.clone(find_own_template(request, pk), user_of(request))
-    messages.success(request, f"This is “{copy}” now. The one that you copied stays as it is.")
+    messages.success(
+        request, gettext("This is “{copy}” now. The one that you copied stays as it is.").format(copy=copy)
+    )
     return redirect("campaigns:template", copy.pk)
 
 
@@ -110,10 +113,10 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
     template = find_own_template(request, pk)
     if request.method == "POST":
         templates.delete(template)
-        messages.success(request, f"“{template}” is deleted.")
+        messages.success(request, gettext("“{template}” is deleted.").format(template=template))
         return redirect("campaigns:templates")
     context: dict[str, Any] = {
-        "title": f"Delete “{template}”?",
+        "title": gettext("Delete “{template}”?").format(template=template),
         "template": template,
         "uses": templates.uses(template),
         "drafts": Campaign.objects.filter(template=template, content=None)[:5],

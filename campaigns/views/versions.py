@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -27,12 +28,12 @@ def versions(request: HttpRequest, pk: int, number: int | None = None) -> HttpRe
     template = find_template(request, pk)
     listed = list(template.versions.select_related("saved_by").defer("body")[:LISTED])
     if not listed:
-        messages.info(request, "The first version is kept when you save.")
+        messages.info(request, gettext("The first version is kept when you save."))
         return redirect("campaigns:template", template.pk)
     chosen = _version(template, number or listed[0].number)
     against_now = request.GET.get("against") == "now"
     context = {
-        "title": f"Versions of “{template}”",
+        "title": gettext("Versions of “{template}”").format(template=template),
         "template": template,
         "versions": listed,
         "chosen": chosen,
@@ -65,9 +66,17 @@ def restore(request: HttpRequest, pk: int, number: int) -> HttpResponse:
     except TemplateVersion.DoesNotExist as error:
         raise Http404("There is no such version.") from error
     except ContentError as error:
-        messages.error(request, f"Version {number} cannot be used any more: {error}")
+        messages.error(
+            request,
+            gettext("Version {number} cannot be used any more: {error}").format(number=number, error=error),
+        )
         return redirect("campaigns:template_version", template.pk, number)
-    messages.success(request, f"“{restored}” says again what it said in version {number}.")
+    messages.success(
+        request,
+        gettext("“{restored}” says again what it said in version {number}.").format(
+            restored=restored, number=number
+        ),
+    )
     return redirect("campaigns:template", template.pk)
 
 

@@ -12,6 +12,8 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django_celery_beat.models import (
     ClockedSchedule,
     CrontabSchedule,
@@ -53,15 +55,15 @@ class SendLogAdmin(ReadOnly, AddressSearch, WorkspaceAdmin):
     fieldsets = (
         (None, {"fields": ["email", "campaign", "sender", "status", "reason", "outcome", "outcome_at"]}),
         ("Hand-over", {"fields": ["attempts", "due_at", "sent_at", "provider_id", "error"]}),
-        ("Worker", {"fields": ["worker", "lease_until", "fence"], "classes": ["collapse"]}),
+        (_("Worker"), {"fields": ["worker", "lease_until", "fence"], "classes": ["collapse"]}),
     )
     change_form_before_template = "admin/delivery/sendlog/timeline.html"
 
-    @display(description="Status", label=LABELS)
+    @display(description=_("Status"), label=LABELS)
     def status_label(self, row: SendLog) -> tuple[str, str]:
         return row.status, row.get_status_display()
 
-    @display(description="Why")
+    @display(description=_("Why"))
     def why_so(self, row: SendLog) -> str:
         words = row.get_reason_display() or row.get_outcome_display()
         if row.status != Status.UNKNOWN:
@@ -84,7 +86,7 @@ class EventAdmin(ReadOnly, WorkspaceAdmin):
     fieldsets = (
         (None, {"fields": ["email", "ledger_row", "what", "by_whom", "link", "detail", "at"]}),
         (
-            "Report",
+            _("Report"),
             {
                 "fields": ["source", "user_agent", "ip", "received_at", "applied_at", "key"],
                 "classes": ["collapse"],
@@ -92,19 +94,19 @@ class EventAdmin(ReadOnly, WorkspaceAdmin):
         ),
     )
 
-    @display(description="What")
+    @display(description=_("What"))
     def what(self, event: Event) -> str:
         return event.in_words
 
-    @display(description="By whom")
+    @display(description=_("By whom"))
     def by_whom(self, event: Event) -> str:
         return verdicts.shown(event)
 
-    @display(description="E-mail address")
+    @display(description=_("E-mail address"))
     def email(self, event: Event) -> str:
         return event.sendlog.email
 
-    @display(description="Ledger row")
+    @display(description=_("Ledger row"))
     def ledger_row(self, event: Event) -> str:
         url = reverse("admin:delivery_sendlog_change", args=[event.sendlog_id])
         return format_html('<a href="{}" class="text-link">What happened to this mail</a>', url)
@@ -149,7 +151,11 @@ class ReceivedFilter(admin.SimpleListFilter):
     parameter_name = "received"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("1", "In the last 24 hours"), ("7", "In the last 7 days"), ("failed", "Given up")]
+        return [
+            ("1", gettext("In the last 24 hours")),
+            ("7", gettext("In the last 7 days")),
+            ("failed", gettext("Given up")),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         match self.value():
@@ -168,11 +174,14 @@ class InboundAdmin(ReadOnly, WorkspaceAdmin):
     list_filter = (ReceivedFilter,)
     list_select_related = ("sender",)
     search_fields = ("sender__name",)
-    search_help_text = "The name of a sender"
+    search_help_text = _("The name of a sender")
     sortable_by = ()
     fieldsets = (
         (None, {"fields": ["sender", "service_label", "received_at", "state_label", "error"]}),
-        ("Processing", {"fields": ["attempts", "due_at", "processed_at", "digest"], "classes": ["collapse"]}),
+        (
+            _("Processing"),
+            {"fields": ["attempts", "due_at", "processed_at", "digest"], "classes": ["collapse"]},
+        ),
     )
     readonly_fields = ("service_label", "state_label")
     change_form_before_template = "admin/delivery/inbound/told.html"
@@ -180,15 +189,15 @@ class InboundAdmin(ReadOnly, WorkspaceAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).defer("body")
 
-    @display(description="Service")
+    @display(description=_("Service"))
     def service_label(self, inbound: Inbound) -> str:
-        return ESPS[inbound.service].label if inbound.service in ESPS else "Mail"
+        return ESPS[inbound.service].label if inbound.service in ESPS else gettext("Mail")
 
-    @display(description="State", label={"Waiting": "info", "Processed": "success", "Given up": "danger"})
-    def state_label(self, inbound: Inbound) -> str:
+    @display(description=_("State"), label={"waiting": "info", "processed": "success", "given_up": "danger"})
+    def state_label(self, inbound: Inbound) -> tuple[str, str]:
         if inbound.processed_at is None:
-            return "Waiting"
-        return "Given up" if inbound.error else "Processed"
+            return "waiting", gettext("Waiting")
+        return ("given_up", gettext("Given up")) if inbound.error else ("processed", gettext("Processed"))
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any

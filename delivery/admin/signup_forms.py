@@ -9,6 +9,8 @@ from django.contrib import admin
 from django.db import transaction
 from django.http import HttpRequest
 from django.shortcuts import redirect
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
@@ -19,15 +21,15 @@ from campaigns.models import Sender
 from delivery.models import SignupForm
 from delivery.signups import fields, links, numbers
 
-NO_ATTRIBUTES = "There are no text attributes yet. Add one under Attributes, and it can be asked for."
-SAVE_FIRST = "Save the form first; then attributes can be chosen."
+NO_ATTRIBUTES = _("There are no text attributes yet. Add one under Attributes, and it can be asked for.")
+SAVE_FIRST = _("Save the form first; then attributes can be chosen.")
 
 
 class SignupFormForm(WorkspaceForm):
     """What the form says and asks, and the mail that it leads to."""
 
     attributes = forms.MultipleChoiceField(
-        label="Also ask for", required=False, widget=UnfoldAdminCheckboxSelectMultipleWidget()
+        label=_("Also ask for"), required=False, widget=UnfoldAdminCheckboxSelectMultipleWidget()
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -49,7 +51,7 @@ class SignupFormForm(WorkspaceForm):
 
 @admin.register(SignupForm)
 class SignupFormAdmin(Audited, WorkspaceAdmin):
-    deletion = (
+    deletion = _(
         "Nobody can sign up by it any more, also where it stands in other sites, and links that wait in "
         "people's mailboxes stop working. Who has confirmed stays a customer."
     )
@@ -58,12 +60,12 @@ class SignupFormAdmin(Audited, WorkspaceAdmin):
     list_filter = ("is_on",)
     list_select_related = ("sender",)
     search_fields = ("name", "heading")
-    search_help_text = "Part of the name or heading"
+    search_help_text = _("Part of the name or heading")
     ordering = ("name",)
     fieldsets = (
         (None, {"fields": ["name", "is_on"]}),
-        ("The page", {"fields": ["heading", "text", "asks_name", "attributes", "consent", "thanks_url"]}),
-        ("The mail that asks to confirm", {"fields": ["sender", "subject", "body", "hourly_limit"]}),
+        (_("The page"), {"fields": ["heading", "text", "asks_name", "attributes", "consent", "thanks_url"]}),
+        (_("The mail that asks to confirm"), {"fields": ["sender", "subject", "body", "hourly_limit"]}),
     )
     change_form_before_template = "admin/delivery/signupform/numbers.html"
     change_form_outer_after_template = "admin/delivery/signupform/share.html"
@@ -82,7 +84,7 @@ class SignupFormAdmin(Audited, WorkspaceAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: SignupForm | None = None) -> list[str]:
         return [*super().get_readonly_fields(request, obj), "attributes_in_words"]
 
-    @display(description="Also asks for")
+    @display(description=_("Also asks for"))
     def attributes_in_words(self, form: SignupForm) -> str:
         return ", ".join(fields.label(name) for name in form.attributes)
 
@@ -96,7 +98,9 @@ class SignupFormAdmin(Audited, WorkspaceAdmin):
         """What follows is putting it into a site: stay with it."""
         if "_addanother" in request.POST:
             return super().response_add(request, obj, *args)
-        self.message_user(request, f"“{obj}” is made. Below is how it comes into your site.")
+        self.message_user(
+            request, gettext("“{obj}” is made. Below is how it comes into your site.").format(obj=obj)
+        )
         return redirect("admin:delivery_signupform_change", obj.pk)
 
     def render_change_form(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from audience.models import Workspace, WorkspaceQuerySet
 from delivery.models.sendlog import SendLog
@@ -17,36 +18,36 @@ class Event(models.Model):
     """
 
     class Type(models.TextChoices):
-        DEFERRED = "deferred", "Deferred"
-        DELIVERED = "delivered", "Delivered"
-        OPENED = "opened", "Opened"
-        CLICKED = "clicked", "Clicked"
-        BOUNCED = "bounced", "Bounced"
-        COMPLAINED = "complained", "Complained"
-        UNSUBSCRIBED = "unsubscribed", "Unsubscribed"
+        DEFERRED = "deferred", _("Deferred")
+        DELIVERED = "delivered", _("Delivered")
+        OPENED = "opened", _("Opened")
+        CLICKED = "clicked", _("Clicked")
+        BOUNCED = "bounced", _("Bounced")
+        COMPLAINED = "complained", _("Complained")
+        UNSUBSCRIBED = "unsubscribed", _("Unsubscribed")
 
     class Source(models.TextChoices):
-        LINK = "link", "Link in the mail"
-        ONE_CLICK = "one_click", "Mail program's unsubscribe button"
-        PROVIDER = "provider", "Report of the provider"
-        TRACKER = "tracker", "Pixel or link of ours"
-        SIMULATED = "simulated", "Made up for the sample"
+        LINK = "link", _("Link in the mail")
+        ONE_CLICK = "one_click", _("Mail program's unsubscribe button")
+        PROVIDER = "provider", _("Report of the provider")
+        TRACKER = "tracker", _("Pixel or link of ours")
+        SIMULATED = "simulated", _("Made up for the sample")
 
     class Bounce(models.TextChoices):
         """Why a mail came back: the address for good, the address for now, or not the address."""
 
-        HARD = "hard", "Hard bounce"
-        SOFT = "soft", "Soft bounce"
-        BLOCK = "block", "Blocked"
+        HARD = "hard", _("Hard bounce")
+        SOFT = "soft", _("Soft bounce")
+        BLOCK = "block", _("Blocked")
 
     class Verdict(models.TextChoices):
         """Who opened or clicked, as far as can be told."""
 
-        PERSON = "person", "A person"
-        APPLE = "apple", "Apple Mail privacy"
-        PROXY = "proxy", "Image proxy"
-        SCANNER = "scanner", "Security scanner"
-        PREFETCH = "prefetch", "Prefetch"
+        PERSON = "person", _("A person")
+        APPLE = "apple", _("Apple Mail privacy")
+        PROXY = "proxy", _("Image proxy")
+        SCANNER = "scanner", _("Security scanner")
+        PREFETCH = "prefetch", _("Prefetch")
 
     workspace = models.ForeignKey(
         Workspace, models.PROTECT, related_name="+", db_constraint=False, db_index=False
@@ -60,7 +61,7 @@ class Event(models.Model):
     # Of a bounce, and of none else: what delivery.inbound.bounces judged.
     bounce = models.CharField(max_length=5, choices=Bounce, db_default="", blank=True)
     # Of our own pixels and links: what told a machine at once (delivery.verdicts).
-    detail = models.TextField(blank=True, help_text="In the provider's own words.")
+    detail = models.TextField(blank=True, help_text=_("In the provider's own words."))
     # Of a click on one of the content's links: which, from 1.
     link = models.PositiveSmallIntegerField(null=True)
     # Of opens and clicks: what delivery.verdicts judged, by what, and what it judged by.
@@ -70,7 +71,7 @@ class Event(models.Model):
     rejudged_at = models.DateTimeField(null=True)
     user_agent = models.CharField(max_length=255, db_default="", blank=True)
     ip = models.GenericIPAddressField(null=True)
-    at = models.DateTimeField(help_text="When it happened, as the source says.")
+    at = models.DateTimeField(help_text=_("When it happened, as the source says."))
     received_at = models.DateTimeField(db_default=models.functions.Now())
     applied_at = models.DateTimeField(null=True)
 

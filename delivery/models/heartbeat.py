@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 
 class Heartbeat(models.Model):
@@ -11,8 +12,8 @@ class Heartbeat(models.Model):
 
     class Kind(models.TextChoices):
         # Rings the doorbell: beat, cron.
-        SCHEDULER = "scheduler", "Scheduler"
-        WORKER = "worker", "Worker"
+        SCHEDULER = "scheduler", _("Scheduler")
+        WORKER = "worker", _("Worker")
 
     name = models.CharField(max_length=80, primary_key=True)
     kind = models.CharField(max_length=9, choices=Kind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from audience.models import Workspace, WorkspaceQuerySet
 from campaigns.models import Sender
@@ -41,19 +42,19 @@ class Inbound(models.Model):
     body = models.BinaryField()
     # Equal for a call that is repeated.
     digest = models.CharField(max_length=32)
-    received_at = models.DateTimeField("received", db_default=models.functions.Now())
+    received_at = models.DateTimeField(_("received"), db_default=models.functions.Now())
     # Not processed before this moment; moves with every attempt.
     due_at = models.DateTimeField(db_default=models.functions.Now())
     attempts = models.SmallIntegerField(db_default=0)
     # With an error: given up.
-    processed_at = models.DateTimeField("processed", null=True)
+    processed_at = models.DateTimeField(_("processed"), null=True)
     error = models.TextField(db_default="", blank=True)
 
     objects = WorkspaceQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]
-        verbose_name = "provider report"
+        verbose_name = _("provider report")
         constraints = [models.UniqueConstraint(fields=["sender", "digest"], name="inbound_once")]
         indexes = [
             models.Index(fields=["due_at"], condition=models.Q(processed_at=None), name="inbound_waiting"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from campaigns.models import Campaign
 
@@ -26,7 +27,7 @@ class Progress(models.Model):
     unknown = models.IntegerField(default=0)
 
     class Meta:
-        verbose_name_plural = "progress"
+        verbose_name_plural = _("progress")
 
     def __str__(self) -> str:
         return f"{self.sent} of {self.matched} sent"

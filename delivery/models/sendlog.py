@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from audience.mailbox_providers import MailboxProvider
 from audience.models import Customer, Workspace, WorkspaceQuerySet
@@ -21,13 +22,13 @@ class SendLog(models.Model):
     """
 
     class Status(models.TextChoices):
-        QUEUED = "queued", "Queued"
-        SENDING = "sending", "Being handed over"
-        SENT = "sent", "Sent"
-        FAILED = "failed", "Failed"
-        SUPPRESSED = "suppressed", "Not sent"
-        CANCELLED = "cancelled", "Cancelled"
-        UNKNOWN = "unknown", "Unknown"
+        QUEUED = "queued", _("Queued")
+        SENDING = "sending", _("Being handed over")
+        SENT = "sent", _("Sent")
+        FAILED = "failed", _("Failed")
+        SUPPRESSED = "suppressed", _("Not sent")
+        CANCELLED = "cancelled", _("Cancelled")
+        UNKNOWN = "unknown", _("Unknown")
 
     # A campaign with a row in one of these is not done.
     OPEN = (Status.QUEUED, Status.SENDING)
@@ -35,39 +36,39 @@ class SendLog(models.Model):
     class Outcome(models.TextChoices):
         """What became of a sent mail; moves forward only, in this order."""
 
-        DEFERRED = "deferred", "Deferred"
-        DELIVERED = "delivered", "Delivered"
-        BOUNCED = "bounced", "Bounced"
-        COMPLAINED = "complained", "Complained"
+        DEFERRED = "deferred", _("Deferred")
+        DELIVERED = "delivered", _("Delivered")
+        BOUNCED = "bounced", _("Bounced")
+        COMPLAINED = "complained", _("Complained")
 
     class Reason(models.TextChoices):
         """Why a row is where it is. The refusals are those of audience.mailable."""
 
-        OPTED_OUT = "opted_out", "Has not opted in to e-mail"
-        UNSUBSCRIBE = "unsubscribe", "Unsubscribed"
-        MANUAL = "manual", "Suppressed by staff"
-        SOFT_BOUNCE = "soft_bounce", "Address bounced again and again"
-        HARD_BOUNCE = "hard_bounce", "Address bounced before"
-        COMPLAINT = "complaint", "Complained before"
-        INVALID = "invalid", "Address cannot be mailed"
-        DELETED = "deleted", "Customer was deleted"
-        RETRY = "retry", "Will be tried again"
-        REFUSED = "refused", "Refused for good by the mail server"
-        EXHAUSTED = "exhausted", "Given up after three attempts"
-        POISON = "poison", "Stopped its worker five times"
-        RENDER = "render", "The template failed for this customer"
-        LOST = "lost", "The worker stopped during hand-over"
-        NO_ANSWER = "no_answer", "The mail server did not answer"
-        RESENT = "resent", "Sent again by somebody's choice"
-        COUNTED = "counted", "Counted as sent by somebody's choice"
-        PROVEN = "proven", "Accepted, as a later report proves"
-        CONFIRMED = "confirmed", "Accepted, as the service said when asked again"
-        ENDED = "ended", "The campaign ended before"
-        CAPPED = "capped", "Too many mails to this person lately"
-        QUIET_HOURS = "quiet_hours", "It was due in quiet hours"
-        CUTOFF = "cutoff", "Its time had passed"
-        OVERDUE = "overdue", "It was overdue after a pause"
-        LEFT_FLOW = "left_flow", "The person was moved or taken out of the flow"
+        OPTED_OUT = "opted_out", _("Has not opted in to e-mail")
+        UNSUBSCRIBE = "unsubscribe", _("Unsubscribed")
+        MANUAL = "manual", _("Suppressed by staff")
+        SOFT_BOUNCE = "soft_bounce", _("Address bounced again and again")
+        HARD_BOUNCE = "hard_bounce", _("Address bounced before")
+        COMPLAINT = "complaint", _("Complained before")
+        INVALID = "invalid", _("Address cannot be mailed")
+        DELETED = "deleted", _("Customer was deleted")
+        RETRY = "retry", _("Will be tried again")
+        REFUSED = "refused", _("Refused for good by the mail server")
+        EXHAUSTED = "exhausted", _("Given up after three attempts")
+        POISON = "poison", _("Stopped its worker five times")
+        RENDER = "render", _("The template failed for this customer")
+        LOST = "lost", _("The worker stopped during hand-over")
+        NO_ANSWER = "no_answer", _("The mail server did not answer")
+        RESENT = "resent", _("Sent again by somebody's choice")
+        COUNTED = "counted", _("Counted as sent by somebody's choice")
+        PROVEN = "proven", _("Accepted, as a later report proves")
+        CONFIRMED = "confirmed", _("Accepted, as the service said when asked again")
+        ENDED = "ended", _("The campaign ended before")
+        CAPPED = "capped", _("Too many mails to this person lately")
+        QUIET_HOURS = "quiet_hours", _("It was due in quiet hours")
+        CUTOFF = "cutoff", _("Its time had passed")
+        OVERDUE = "overdue", _("It was overdue after a pause")
+        LEFT_FLOW = "left_flow", _("The person was moved or taken out of the flow")
 
     workspace = models.ForeignKey(
         Workspace, models.PROTECT, related_name="+", db_constraint=False, db_index=False
@@ -92,7 +93,7 @@ class SendLog(models.Model):
     sender = models.ForeignKey(
         Sender, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
     )
-    email = models.CharField("e-mail address", max_length=254)
+    email = models.CharField(_("e-mail address"), max_length=254)
     # Of the address above.
     mailbox_provider = models.CharField(
         max_length=9, choices=MailboxProvider, db_default=MailboxProvider.OTHER
@@ -126,7 +127,7 @@ class SendLog(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        verbose_name = "ledger row"
+        verbose_name = _("ledger row")
         constraints = [
             models.UniqueConstraint(
                 fields=["campaign", "step", "round", "customer", "enrollment_id"],

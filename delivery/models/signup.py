@@ -9,6 +9,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, URLValidator
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from audience.models import WorkspaceModel
 from campaigns.models import Sender
@@ -30,7 +32,7 @@ def new_public_id() -> str:
 def validate_one_line(text: str) -> None:
     """Refuse what a header of a mail cannot hold in one piece (RFC 5322, 2.2)."""
     if not text.isprintable():
-        raise ValidationError("Write it in one line, without control characters.")
+        raise ValidationError(gettext("Write it in one line, without control characters."))
 
 
 class SignupForm(WorkspaceModel):
@@ -42,46 +44,48 @@ class SignupForm(WorkspaceModel):
     public_id = models.CharField(max_length=16, unique=True, default=new_public_id, editable=False)
     name = models.CharField(
         max_length=100,
-        help_text="For your own eyes, and for automations: they find it in the event signed_up.",
+        help_text=_("For your own eyes, and for automations: they find it in the event signed_up."),
     )
-    is_on = models.BooleanField("open", default=True, help_text="Closed, it takes nobody any more.")
+    is_on = models.BooleanField(_("open"), default=True, help_text=_("Closed, it takes nobody any more."))
     heading = models.CharField(max_length=150, default="Stay in touch")
     text = models.TextField(
-        max_length=2000, blank=True, help_text="Below the heading: what people get, and how often."
+        max_length=2000, blank=True, help_text=_("Below the heading: what people get, and how often.")
     )
-    asks_name = models.BooleanField("ask for the name", default=False)
+    asks_name = models.BooleanField(_("ask for the name"), default=False)
     # Names of text attributes, in the order in which they are asked.
-    attributes = models.JSONField("also ask for", default=list, blank=True)
+    attributes = models.JSONField(_("also ask for"), default=list, blank=True)
     consent = models.TextField(
-        "consent",
+        _("consent"),
         max_length=500,
         default=CONSENT,
-        help_text="What people agree to by ticking a box. It is kept word by word as evidence.",
+        help_text=_("What people agree to by ticking a box. It is kept word by word as evidence."),
     )
     # Wordings of before: forms that stand in other sites still show them.
     earlier_consents = models.JSONField(default=list, blank=True, editable=False)
     thanks_url = models.CharField(
-        "where to go afterwards",
+        _("where to go afterwards"),
         max_length=200,
         blank=True,
         validators=[URLValidator(schemes=["https", "http"])],
-        help_text="A page of yours, for those who have confirmed. Empty: ours, which says that it is done.",
+        help_text=_(
+            "A page of yours, for those who have confirmed. Empty: ours, which says that it is done."
+        ),
     )
     sender = models.ForeignKey(
         Sender, models.PROTECT, related_name="+", help_text="Of the mail that asks to confirm."
     )
     subject = models.CharField(max_length=150, default=SUBJECT, validators=[validate_one_line])
     body = models.TextField(
-        "text of the mail",
+        _("text of the mail"),
         max_length=4000,
         default=BODY,
-        help_text="Plain text. The button to confirm stands below it by itself.",
+        help_text=_("Plain text. The button to confirm stands below it by itself."),
     )
     hourly_limit = models.PositiveIntegerField(
-        "mails in an hour, at most",
+        _("mails in an hour, at most"),
         default=200,
         validators=[MinValueValidator(1), MaxValueValidator(100_000)],
-        help_text="Asked for by this form. It keeps robots from mailing strangers in your name.",
+        help_text=_("Asked for by this form. It keeps robots from mailing strangers in your name."),
     )
     asked = models.PositiveIntegerField(db_default=0, default=0, editable=False)
     confirmed = models.PositiveIntegerField(db_default=0, default=0, editable=False)
@@ -89,7 +93,7 @@ class SignupForm(WorkspaceModel):
 
     class Meta:
         ordering = ["name"]
-        verbose_name = "sign-up form"
+        verbose_name = _("sign-up form")
         constraints = [models.UniqueConstraint(fields=["workspace", "name"], name="signup_form_once")]
 
     def __str__(self) -> str:
@@ -107,11 +111,11 @@ class Signup(WorkspaceModel):
     LIFE = timedelta(days=7)
 
     class Mail(models.TextChoices):
-        WAITING = "waiting", "Waiting"
-        SENDING = "sending", "Being sent"
-        SENT = "sent", "Sent"
-        REFUSED = "refused", "Not mailed"
-        FAILED = "failed", "Given up"
+        WAITING = "waiting", _("Waiting")
+        SENDING = "sending", _("Being sent")
+        SENT = "sent", _("Sent")
+        REFUSED = "refused", _("Not mailed")
+        FAILED = "failed", _("Given up")
 
     form = models.ForeignKey(SignupForm, models.CASCADE, related_name="signups", db_index=False)
     email = models.CharField(max_length=254)
@@ -129,7 +133,7 @@ class Signup(WorkspaceModel):
     error = models.TextField(blank=True)
 
     class Meta:
-        verbose_name = "sign-up"
+        verbose_name = _("sign-up")
         indexes = [
             models.Index(fields=["form", "asked_at"], name="signup_of_form"),
             models.Index(fields=["workspace", "email"], name="signup_of_address"),

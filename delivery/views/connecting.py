@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 
@@ -55,7 +56,10 @@ def connect(request: HttpRequest, pk: int) -> HttpResponse:
     """Send the user to the provider's page, where the mailbox's owner consents."""
     sender, provider = _find_to_edit(request, pk)
     if not provider.is_configured:
-        messages.error(request, f"This installation is not registered with {provider.label} yet.")
+        messages.error(
+            request,
+            gettext("This installation is not registered with {label} yet.").format(label=provider.label),
+        )
         return _to_sender(sender)
     asked = connecting.ask(sender, provider)
     waiting = dict(request.session.get(ASKED, {}))
@@ -80,14 +84,16 @@ def callback(request: HttpRequest) -> HttpResponse:
     if question is None:
         messages.error(
             request,
-            "Nothing was connected: this answer belongs to no question of yours, or was used before. "
-            "Open the sender and connect it from there.",
+            gettext(
+                "Nothing was connected: this answer belongs to no question of yours, or was used before. "
+                "Open the sender and connect it from there."
+            ),
         )
         return redirect("admin:campaigns_sender_changelist")
     request.session[ASKED] = waiting
     sender, provider = _find_to_edit(request, question["sender"])
     if question["provider"] != provider.name or time.time() - question["at"] > PATIENCE:
-        messages.error(request, "Nothing was connected: the answer came too late. Connect again.")
+        messages.error(request, gettext("Nothing was connected: the answer came too late. Connect again."))
         return _to_sender(sender)
     _connect(request, sender, provider, connecting.Consent("", state, question["verifier"]))
     return _to_sender(sender)
@@ -101,17 +107,23 @@ def disconnect(request: HttpRequest, pk: int) -> HttpResponse:
     sender, provider = _find_to_edit(request, pk)
     if request.method != "POST":
         context: dict[str, Any] = {
-            "title": f"Disconnect {sender.from_email}?",
+            "title": gettext("Disconnect {from_email}?").format(from_email=sender.from_email),
             "subtitle": sender.name,
             "sender": sender,
             "provider": provider,
         }
         return show(request, "delivery/sender_disconnect.html", context)
     if connecting.disconnect(sender, provider):
-        messages.success(request, f"The mailbox is disconnected, and {provider.label} knows it.")
+        messages.success(
+            request,
+            gettext("The mailbox is disconnected, and {label} knows it.").format(label=provider.label),
+        )
     else:
-        words = "The mailbox is disconnected: Drumbeat has forgotten its access. The owner of the mailbox can"
-        messages.success(request, f"{words} take the permission back at {provider.where_to_revoke}.")
+        words = gettext(
+            "The mailbox is disconnected: Drumbeat has forgotten its access. The owner of the mailbox can "
+            "take the permission back at {where_to_revoke}."
+        )
+        messages.success(request, words.format(where_to_revoke=provider.where_to_revoke))
     return _to_sender(sender)
 
 
@@ -123,8 +135,11 @@ def _connect(
     except connecting.NotConnected as error:
         messages.error(request, str(error))
         return
-    going_on = f" {resumed:,} {'campaign goes' if resumed == 1 else 'campaigns go'} on." if resumed else ""
-    messages.success(request, f"The mailbox {sender.from_email} is connected.{going_on}")
+    words = gettext("The mailbox {from_email} is connected.").format(from_email=sender.from_email)
+    if resumed:
+        going_on = ngettext("{number:,} campaign goes on.", "{number:,} campaigns go on.", resumed)
+        words += " " + going_on.format(number=resumed)
+    messages.success(request, words)
 
 
 def _find(request: HttpRequest, pk: int) -> tuple[Sender, OAuthProvider]:
@@ -140,7 +155,7 @@ def _find(request: HttpRequest, pk: int) -> tuple[Sender, OAuthProvider]:
 def _find_to_edit(request: HttpRequest, pk: int) -> tuple[Sender, OAuthProvider]:
     sender, provider = _find(request, pk)
     if not access.may_edit(request.user, sender.workspace_id):
-        raise PermissionDenied("An analyst may read, not connect mailboxes.")
+        raise PermissionDenied(gettext("An analyst may read, not connect mailboxes."))
     return sender, provider
 
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
 from audience import clock, segments, zones
@@ -39,7 +40,9 @@ def preview(request: HttpRequest, pk: int) -> HttpResponse:
     customer = _customer(flow, email)
     if customer is None:
         context["problem"] = (
-            f"{email} is not in this audience." if email else "There is nobody to show it for."
+            gettext("{email} is not in this audience.").format(email=email)
+            if email
+            else gettext("There is nobody to show it for.")
         )
     else:
         context |= {"customer": customer, "email": customer.email} | _dates(flow, customer, start)
@@ -55,7 +58,7 @@ def simulator(request: HttpRequest, pk: int) -> HttpResponse:
     wanted = request.GET.get("people", "")
     people = min(int(wanted) if wanted.isdecimal() and len(wanted) < 9 else FEW, MOST)
     context: dict[str, Any] = {
-        "title": f"Simulate “{flow}”",
+        "title": gettext("Simulate “{flow}”").format(flow=flow),
         "flow": flow,
         "start": start,
         "people": people,
@@ -100,7 +103,7 @@ def _dates(flow: Flow, customer: Customer, start: datetime) -> dict[str, Any]:
     try:
         plan = simulate(flow, [customer.pk], start)
     except InvalidFlow:
-        return {"problem": "As soon as nothing is left to mend, the dates are shown here."}
+        return {"problem": gettext("As soon as nothing is left to mend, the dates are shown here.")}
     zone = ZoneInfo(customer.time_zone) if customer.time_zone else flow.workspace.zone
     names = names_of(flow.steps)
     return {
@@ -117,11 +120,11 @@ def _dates(flow: Flow, customer: Customer, start: datetime) -> dict[str, Any]:
 def _simulated(flow: Flow, chosen: str, people: int, start: datetime) -> dict[str, Any]:
     ids = _people(flow, chosen, people)
     if not ids:
-        return {"problem": "There is nobody to simulate it for. Choose another segment."}
+        return {"problem": gettext("There is nobody to simulate it for. Choose another segment.")}
     try:
         plan = simulate(flow, ids, start)
     except InvalidFlow as error:
-        return {"problem": f"Mend the flow first. {error}"}
+        return {"problem": gettext("Mend the flow first. {error}").format(error=error)}
     names, zone = names_of(flow.steps), flow.workspace.zone
     return {
         "plan": plan,

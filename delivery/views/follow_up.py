@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
 from audience import access
@@ -25,7 +26,7 @@ def follow_up(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
     """Make the draft, or go to the one that is unfinished."""
     campaign = find_campaign(request, pk)
     if not access.may_edit(request.user, campaign.workspace_id):
-        raise PermissionDenied("Only an owner, a manager or an editor may make campaigns.")
+        raise PermissionDenied(gettext("Only an owner, a manager or an editor may make campaigns."))
     if kind not in Campaign.FollowUp:
         raise Http404("There is no such follow-up.")
     try:
@@ -34,7 +35,7 @@ def follow_up(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
         messages.error(request, str(error))
         return redirect("site:campaign", pk)
     if not found.is_new:
-        messages.info(request, "There is one already; finish it before you make another.")
+        messages.info(request, gettext("There is one already; finish it before you make another."))
     if found.campaign.status == Campaign.Status.DRAFT:
         return redirect("delivery:compose_audience", found.campaign.pk)
     return redirect("site:campaign", found.campaign.pk)

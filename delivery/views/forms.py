@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from audience.addresses import InvalidAddress, normalise
 from audience.audiences import Audience
@@ -15,7 +17,7 @@ from campaigns.models import Campaign, Flow, Sender, Template
 class AudienceForm(forms.Form):
     """What the campaign is called, and whom it is meant for; segments of its workspace only."""
 
-    name = forms.CharField(max_length=150, error_messages={"required": "Give the campaign a name."})
+    name = forms.CharField(max_length=150, error_messages={"required": _("Give the campaign a name.")})
     audience = forms.ChoiceField(choices=Audience.choices)
     segment = forms.ModelChoiceField(Segment.objects.none(), required=False)
 
@@ -44,7 +46,7 @@ class ContentForm(forms.Form):
     TRACKING = ("tracked", "utm", "utm_source", "utm_medium", "utm_campaign")
     GOAL = ("goal_event", "goal_days", "goal_value")
 
-    what = forms.ChoiceField(choices=[(MAIL, "One mail"), (FLOW, "A flow")], required=False)
+    what = forms.ChoiceField(choices=[(MAIL, _("One mail")), (FLOW, _("A flow"))], required=False)
     template = forms.ModelChoiceField(Template.objects.none(), required=False)
     flow = forms.ModelChoiceField(Flow.objects.none(), required=False)
     senders = forms.ModelMultipleChoiceField(Sender.objects.none(), required=False)
@@ -84,14 +86,18 @@ class ContentForm(forms.Form):
 class ScheduleForm(forms.Form):
     """When the campaign starts, and by whose clock; without a date at once."""
 
-    start_date = forms.DateField(required=False, error_messages={"invalid": "Write the date as 2026-12-31."})
-    start_time = forms.TimeField(required=False, error_messages={"invalid": "Write the time as 09:30."})
+    start_date = forms.DateField(
+        required=False, error_messages={"invalid": _("Write the date as 2026-12-31.")}
+    )
+    start_time = forms.TimeField(required=False, error_messages={"invalid": _("Write the time as 09:30.")})
     clock = forms.ChoiceField(choices=Campaign.Clock.choices)
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
         if cleaned.get("start_time") and not cleaned.get("start_date") and "start_date" not in self.errors:
-            self.add_error("start_date", "The start time has no date. Choose one, or clear the time.")
+            self.add_error(
+                "start_date", gettext("The start time has no date. Choose one, or clear the time.")
+            )
         return cleaned
 
 
@@ -106,7 +112,9 @@ class TestForm(forms.Form):
     def __init__(self, campaign: Campaign, data: Any) -> None:
         super().__init__(data)
         self._workspace = campaign.workspace
-        self.fields["address"].error_messages["required"] = "Enter the address that the test goes to."
+        self.fields["address"].error_messages["required"] = gettext(
+            "Enter the address that the test goes to."
+        )
 
     def clean_address(self) -> str:
         return _address(self.cleaned_data["address"])
@@ -119,11 +127,14 @@ class TemplateTestForm(forms.Form):
     """Where a test of a template goes, from which sender, and as whom it is rendered; empty: as somebody."""
 
     address = forms.CharField(
-        max_length=300, error_messages={"required": "Enter the address that the test goes to."}
+        max_length=300, error_messages={"required": _("Enter the address that the test goes to.")}
     )
     sender = forms.ModelChoiceField(
         Sender.objects.none(),
-        error_messages={"required": "Choose a sender.", "invalid_choice": "That sender cannot be used now."},
+        error_messages={
+            "required": _("Choose a sender."),
+            "invalid_choice": _("That sender cannot be used now."),
+        },
     )
     preview_as = forms.CharField(max_length=300, required=False)
 
@@ -145,7 +156,9 @@ def _customer(workspace: Workspace, address: str) -> Customer | None:
     email = _address(address)
     customer: Customer | None = Customer.objects.of(workspace).filter(email=email).first()
     if customer is None:
-        raise forms.ValidationError(f"There is no customer {email}. Choose one from the list.")
+        raise forms.ValidationError(
+            gettext("There is no customer {email}. Choose one from the list.").format(email=email)
+        )
     return customer
 
 

@@ -9,6 +9,7 @@ from django.contrib import messages as notices
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
 from campaigns.models import Campaign
@@ -41,7 +42,7 @@ def messages(request: HttpRequest) -> HttpResponse:
         {found.campaign_id for found in page.messages}
     )
     context = {
-        "title": "Mailbox",
+        "title": gettext("Mailbox"),
         "q": text,
         "rows": [(found, campaigns.get(found.campaign_id)) for found in page.messages],
         "previous": number - 1,
@@ -94,7 +95,7 @@ def empty(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     with MailboxStore(settings.MAILBOX_PATH) as store:
         store.clear()
-    notices.success(request, "The mailbox is empty now. The ledger still says who was sent what.")
+    notices.success(request, gettext("The mailbox is empty now. The ledger still says who was sent what."))
     return redirect("delivery:mailbox")
 
 

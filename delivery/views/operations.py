@@ -15,6 +15,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -34,7 +35,7 @@ DATABASES = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
     """The page: of all workspaces, and therefore for superusers."""
-    return show(request, "delivery/operations.html", {"title": "Operations", **_context(request)})
+    return show(request, "delivery/operations.html", {"title": gettext("Operations"), **_context(request)})
 
 
 @staff_page
@@ -52,7 +53,7 @@ def confirm(request: HttpRequest) -> HttpResponse:
     if not request.user.is_superuser:
         raise PermissionDenied
     installation.confirm()
-    notices.success(request, "Confirmed. The workers go on within a minute.")
+    notices.success(request, gettext("Confirmed. The workers go on within a minute."))
     return redirect("delivery:operations")
 
 
@@ -126,21 +127,23 @@ def _state(label: str, tone: str, words: str) -> dict[str, str]:
 
 def _sending(signs: list[Sign]) -> dict[str, str]:
     if settings.ENABLE_EMAIL_SCHEDULER and installation.waits(signs):
-        return _state("Sending", "bad", installation.WAITS)
+        return _state(gettext("Sending"), "bad", installation.WAITS)
     if settings.ENABLE_EMAIL_SCHEDULER:
-        return _state("Sending", "good", "on")
-    return _state("Sending", "warn", "switched off")
+        return _state(gettext("Sending"), "good", "on")
+    return _state(gettext("Sending"), "warn", "switched off")
 
 
 def _scheduler(signs: list[Sign]) -> dict[str, str]:
     schedulers = [sign for sign in signs if sign.kind == heartbeats.Kind.SCHEDULER]
     if not schedulers:
         if heartbeats.somebody_looks(signs):
-            return _state("Scheduler", "good", "not needed, a worker looks by itself")
-        return _state("Scheduler", "bad", "nobody looks for due mail")
+            return _state(gettext("Scheduler"), "good", gettext("not needed, a worker looks by itself"))
+        return _state(gettext("Scheduler"), "bad", gettext("nobody looks for due mail"))
     latest = min(schedulers, key=lambda sign: sign.age)
-    tone, late = ("bad", "late: ") if latest.is_late else ("good", "")
-    return _state("Scheduler", tone, f"{late}{latest.name}, {in_words(latest.age)} ago")
+    tone, words = ("good", gettext("{name}, {age} ago"))
+    if latest.is_late:
+        tone, words = ("bad", gettext("late: {name}, {age} ago"))
+    return _state(gettext("Scheduler"), tone, words.format(name=latest.name, age=in_words(latest.age)))
 
 
 def _workers(signs: list[Sign]) -> dict[str, str]:
@@ -148,31 +151,43 @@ def _workers(signs: list[Sign]) -> dict[str, str]:
     late = sum(worker.is_late for worker in workers)
     alive = len(workers) - late
     if not workers:
-        return _state("Workers", "idle", "none at the moment")
+        return _state(gettext("Workers"), "idle", gettext("none at the moment"))
     if late:
-        return _state("Workers", "warn" if alive else "bad", f"{alive} alive, {late} late")
-    return _state("Workers", "good", f"{alive} alive")
+        return _state(
+            gettext("Workers"),
+            "warn" if alive else "bad",
+            gettext("{alive} alive, {late} late").format(alive=alive, late=late),
+        )
+    return _state(gettext("Workers"), "good", gettext("{alive} alive").format(alive=alive))
 
 
 def _database() -> dict[str, str]:
-    return _state("Database", "good", DATABASES.get(connection.vendor, connection.vendor))
+    return _state(gettext("Database"), "good", DATABASES.get(connection.vendor, connection.vendor))
 
 
 def _redis(state: str) -> dict[str, str]:
-    tones = {"ok": ("good", "answers"), "away": ("bad", "does not answer"), "unused": ("idle", "not used")}
-    return _state("Redis", *tones[state])
+    tones = {
+        "ok": ("good", "answers"),
+        "away": ("bad", gettext("does not answer")),
+        "unused": ("idle", "not used"),
+    }
+    return _state(gettext("Redis"), *tones[state])
 
 
 def _reports() -> dict[str, str]:
     """Providers' reports: how many wait, since when, and how many of the last day could not be read."""
     found = operations.reports()
-    words = f"{found.waiting} waiting" if found.waiting else "all processed"
+    words = (
+        gettext("{waiting} waiting").format(waiting=found.waiting)
+        if found.waiting
+        else gettext("all processed")
+    )
     if found.age is not None:
         words += f" for {in_words(found.age)}"
     if found.given_up:
         words += f", {found.given_up:,} given up"
     late = found.age is not None and found.age > health.OVERDUE
-    return _state("Provider reports", "bad" if late else "warn" if found.given_up else "good", words)
+    return _state(gettext("Provider reports"), "bad" if late else "warn" if found.given_up else "good", words)
 
 
 def in_words(age: timedelta) -> str:

@@ -17,6 +17,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -77,7 +78,7 @@ def steer(request: HttpRequest, pk: int, enrollment: int) -> HttpResponse:
     """Skip a wait, move the customer in a flow or take them out of it."""
     found = _find(request, pk)
     if not access.may_send(request.user, found.workspace_id):
-        raise PermissionDenied("Only an owner or a manager may move people.")
+        raise PermissionDenied(gettext("Only an owner or a manager may move people."))
     place = get_object_or_404(life.enrollments(found), pk=enrollment)
     reason = request.POST.get("why", "").strip()[:300]
     act, step = request.POST.get("act", ""), request.POST.get("step", "")
@@ -86,7 +87,7 @@ def steer(request: HttpRequest, pk: int, enrollment: int) -> HttpResponse:
     except persons.CannotMove as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, "Done, and noted in the flow's timeline.")
+        messages.success(request, gettext("Done, and noted in the flow's timeline."))
     return redirect("delivery:person", pk)
 
 
@@ -97,7 +98,7 @@ def export(request: HttpRequest, pk: int) -> HttpResponse:
     """Everything that is known of a customer, as a file."""
     found = _find(request, pk)
     if not access.may_send(request.user, found.workspace_id):
-        raise PermissionDenied("Owners and managers may export a person.")
+        raise PermissionDenied(gettext("Owners and managers may export a person."))
     headers = {"Content-Disposition": f'attachment; filename="customer-{pk}.json"'}
     known = erasure.export(found.workspace, found.email)
     return JsonResponse(known, json_dumps_params={"indent": 2, "ensure_ascii": False}, headers=headers)
@@ -110,16 +111,21 @@ def erase(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask first, then forget the customer."""
     found = _find(request, pk)
     if not access.owns(request.user, found.workspace_id):
-        raise PermissionDenied("Owners may erase a person.")
+        raise PermissionDenied(gettext("Owners may erase a person."))
     if request.method != "POST":
-        context = {"title": f"Erase {found.email}?", "customer": found}
+        context = {"title": gettext("Erase {email}?").format(email=found.email), "customer": found}
         return show(request, "delivery/erase.html", context)
     try:
         erasure.erase(found.workspace, found.email)
     except erasure.InHand as error:
-        messages.error(request, f"Nothing was erased. {error}")
+        messages.error(request, gettext("Nothing was erased. {error}").format(error=error))
         return redirect("delivery:person", pk)
-    messages.success(request, f"{found.email} is forgotten, and is not mailed should the address come back.")
+    messages.success(
+        request,
+        gettext("{email} is forgotten, and is not mailed should the address come back.").format(
+            email=found.email
+        ),
+    )
     return redirect("audience:customers")
 
 
@@ -171,7 +177,7 @@ def _life(request: HttpRequest, customer: Customer) -> dict[str, Any]:
     shown = found[:PAGE]
     links = life.addresses(shown)
     here = _url(customer)
-    kinds = [("", "All"), *Kind.choices]
+    kinds = [("", gettext("All")), *Kind.choices]
     chosen = {"kind": kind.value} if kind else {}
     return {
         "entries": [(entry, _address(links, entry)) for entry in shown],

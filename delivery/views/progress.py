@@ -13,6 +13,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -103,10 +104,10 @@ def time_left(remaining: int, per_second: float) -> str:
         return ""
     minutes = remaining / per_second / 60
     if minutes < 1:
-        return "less than a minute left"
+        return gettext("less than a minute left")
     if minutes < 90:
-        return f"about {math.ceil(minutes)} minutes left"
-    return f"about {math.ceil(minutes / 60)} hours left"
+        return gettext("about {number} minutes left").format(number=math.ceil(minutes))
+    return gettext("about {number} hours left").format(number=math.ceil(minutes / 60))
 
 
 def percent(sums: Progress, campaign: Campaign) -> int:
@@ -123,19 +124,19 @@ def _numbers(campaign: Campaign, sums: Progress) -> list[dict[str, Any]]:
     people = reverse("analytics:people", args=[campaign.pk])
     unknown = reverse("delivery:unknown", args=[campaign.pk])
     shown = [
-        ("Sent", sums.sent, "sent"),
-        ("Failed", sums.failed, "failed"),
-        ("Not sent", sums.suppressed, "suppressed"),
-        ("Unknown", sums.unknown, "unknown"),
-        ("Cancelled", sums.cancelled, "cancelled"),
-        ("Remaining", sums.remaining, "waiting"),
+        (gettext("Sent"), sums.sent, "sent"),
+        (gettext("Failed"), sums.failed, "failed"),
+        (gettext("Not sent"), sums.suppressed, "suppressed"),
+        (gettext("Unknown"), sums.unknown, "unknown"),
+        (gettext("Cancelled"), sums.cancelled, "cancelled"),
+        (gettext("Remaining"), sums.remaining, "waiting"),
     ]
     return [
         {
             "label": label,
             "value": value,
-            "url": unknown if label == "Unknown" else f"{people}?{urlencode({'number': number})}",
+            "url": unknown if number == "unknown" else f"{people}?{urlencode({'number': number})}",
         }
         for label, value, number in shown
-        if value or label in ("Sent", "Failed", "Remaining")
+        if value or number in ("sent", "failed", "waiting")
     ]

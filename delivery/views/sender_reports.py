@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -42,7 +43,7 @@ def address(request: HttpRequest, pk: int) -> HttpResponse:
     hook = hooks.make(sender)
     if "replace" in request.POST:
         hooks.rotate(hook)
-        return _panel(request, sender, said="Replaced. Paste the new address at the service now.")
+        return _panel(request, sender, said=gettext("Replaced. Paste the new address at the service now."))
     return _panel(request, sender)
 
 
@@ -54,12 +55,12 @@ def key(request: HttpRequest, pk: int) -> HttpResponse:
     # A public key comes on several lines.
     entered = "".join(request.POST.get("key", "").split())
     if len(entered) > MAX_KEY or not entered.isascii() or not (entered.isprintable()):
-        return _panel(request, sender, wrong="This is no such key. Copy it anew.")
+        return _panel(request, sender, wrong=gettext("This is no such key. Copy it anew."))
     try:
         hooks.set_key(hooks.make(sender), entered)
     except CredentialsUnreadable as error:
         return _panel(request, sender, wrong=str(error))
-    return _panel(request, sender, said="Saved." if entered else "Forgotten.")
+    return _panel(request, sender, said=gettext("Saved.") if entered else gettext("Forgotten."))
 
 
 def _sender(request: HttpRequest, pk: int) -> Sender:
@@ -72,7 +73,7 @@ def _sender(request: HttpRequest, pk: int) -> Sender:
 def _editable(request: HttpRequest, pk: int) -> Sender:
     sender = _sender(request, pk)
     if not access.may_edit(request.user, sender.workspace_id):
-        raise PermissionDenied("An analyst may read, not set up senders.")
+        raise PermissionDenied(gettext("An analyst may read, not set up senders."))
     return sender
 
 

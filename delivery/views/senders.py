@@ -6,6 +6,8 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from audience import access, addresses
@@ -14,7 +16,7 @@ from campaigns.oauth import provider_of
 from delivery import senders, test_send
 from delivery.views.frame import staff_page
 
-KEY_IS_KNOWN = (
+KEY_IS_KNOWN = _(
     "The service knows the key. The sender is ready; whether the service lets it send from its address, a"
     " test mail shows: the form for one is at the end of this page."
 )
@@ -26,7 +28,7 @@ def verify(request: HttpRequest, pk: int) -> HttpResponse:
     """Connect to the sender's provider, and say on its page what came of it. Sends nothing."""
     sender = _find(request, pk)
     if problem := senders.verify(sender):
-        messages.error(request, f"The test failed. {problem}")
+        messages.error(request, gettext("The test failed. {problem}").format(problem=problem))
     else:
         messages.success(request, _who_answered(sender))
     return redirect("admin:campaigns_sender_change", sender.pk)
@@ -48,15 +50,17 @@ def test(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _who_answered(sender: Sender) -> str:
     if sender.transport == Sender.Transport.ESP:
-        return KEY_IS_KNOWN
+        return str(KEY_IS_KNOWN)
     provider = provider_of(sender)
     if provider is None:
-        return "The mail server answered and took the log-in. The sender is ready."
-    return f"{provider.label} answered and knows the mailbox. The sender is ready."
+        return gettext("The mail server answered and took the log-in. The sender is ready.")
+    return gettext("{label} answered and knows the mailbox. The sender is ready.").format(
+        label=provider.label
+    )
 
 
 def _find(request: HttpRequest, pk: int) -> Sender:
     sender: Sender = get_object_or_404(Sender.objects.visible_to(request.user), pk=pk)
     if not access.may_edit(request.user, sender.workspace_id):
-        raise PermissionDenied("An analyst may read, not test senders.")
+        raise PermissionDenied(gettext("An analyst may read, not test senders."))
     return sender

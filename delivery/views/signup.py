@@ -6,13 +6,15 @@ is a customer cannot be found out here, since nothing is looked up before the ow
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
@@ -26,21 +28,24 @@ from delivery.signups.asking import Typed
 from delivery.signups.confirming import State
 from delivery.views.frame import staff_page
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
 # What one address of the requester may do: ask to be mailed, and look at pages.
 ASKS = "20/hour"
 PAGES = "600/minute"
 # No person reads and fills in a form in less.
 SECONDS = 2
-QUICK = "That was very quick, as robots are. Please press the button once more."
-CLOSED = "It may have been closed, or the address is not complete."
-TOO_MANY = "Too many sign-ups came from your address. Try again in an hour."
+QUICK = _("That was very quick, as robots are. Please press the button once more.")
+CLOSED = _("It may have been closed, or the address is not complete.")
+TOO_MANY = _("Too many sign-ups came from your address. Try again in an hour.")
 
 
 class TypedForm(forms.Form):
     """What somebody has typed into a sign-up form."""
 
-    email = forms.CharField(max_length=500, error_messages={"required": "Enter your e-mail address."})
-    agree = forms.BooleanField(error_messages={"required": "Tick the box if you agree."})
+    email = forms.CharField(max_length=500, error_messages={"required": _("Enter your e-mail address.")})
+    agree = forms.BooleanField(error_messages={"required": _("Tick the box if you agree.")})
 
     def __init__(self, form: SignupForm, data: Any = None) -> None:
         super().__init__(data)
@@ -56,7 +61,7 @@ class TypedForm(forms.Form):
         except InvalidAddress as error:
             raise ValidationError(str(error)) from error
         if not is_mailable(email):
-            raise ValidationError("We cannot send mail to this address. Use another one.")
+            raise ValidationError(gettext("We cannot send mail to this address. Use another one."))
         return email
 
     def clean(self) -> dict[str, Any]:
@@ -101,7 +106,7 @@ def frame(request: HttpRequest, public_id: str) -> HttpResponse:
 def confirm(request: HttpRequest, token: str) -> HttpResponse:
     """One button on GET, since scanners follow every link; POST confirms."""
     if not _may_look(request):
-        return _guarded(_said(request, "Too many requests", "Try again in a minute.", 429))
+        return _guarded(_said(request, gettext("Too many requests"), gettext("Try again in a minute."), 429))
     try:
         about = links.read(token)
     except links.InvalidLink:
@@ -130,11 +135,13 @@ def preview(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _answer(request: HttpRequest, public_id: str, *, framed: bool) -> HttpResponse:
     if not _may_look(request):
-        return _said(request, "Too many requests", "Try again in a minute.", 429, framed=framed)
+        return _said(
+            request, gettext("Too many requests"), gettext("Try again in a minute."), 429, framed=framed
+        )
     open_ones = SignupForm.objects.filter(is_on=True).select_related("workspace")
     form = open_ones.filter(public_id=public_id).first() if public_id.isalnum() else None
     if form is None:
-        return _said(request, "There is no such form", CLOSED, 404, framed=framed)
+        return _said(request, gettext("There is no such form"), CLOSED, 404, framed=framed)
     if request.method != "POST":
         return _shown(request, form, TypedForm(form), framed=framed)
     return _asked(request, form, framed=framed)
@@ -149,22 +156,22 @@ def _asked(request: HttpRequest, form: SignupForm, *, framed: bool) -> HttpRespo
     if seconds is not None and seconds < SECONDS:
         return _shown(request, form, typed, framed=framed, note=QUICK)
     if not throttle.may(ASKS, "signup", request.META.get("REMOTE_ADDR", "")):
-        return _said(request, "Try again later", TOO_MANY, 429, framed=framed)
+        return _said(request, gettext("Try again later"), TOO_MANY, 429, framed=framed)
     consent = fields.agreed(form, request.POST.get(fields.WORDING, ""))
     if consent is None or not typed.is_valid():
-        note = "" if consent else "What you agree to has changed. Please read it again."
+        note = "" if consent else gettext("What you agree to has changed. Please read it again.")
         return _shown(request, form, typed, framed=framed, note=note)
     try:
         asking.ask(form, typed.typed(consent), request.META.get("REMOTE_ADDR"))
     except asking.Busy as busy:
-        return _said(request, "Try again later", str(busy), 503, framed=framed)
+        return _said(request, gettext("Try again later"), str(busy), 503, framed=framed)
     except SignupForm.DoesNotExist:
-        return _said(request, "There is no such form", CLOSED, 404, framed=framed)
+        return _said(request, gettext("There is no such form"), CLOSED, 404, framed=framed)
     return _look_into_your_mailbox(request, form, framed=framed)
 
 
 def _shown(
-    request: HttpRequest, form: SignupForm, typed: TypedForm, *, framed: bool, note: str = ""
+    request: HttpRequest, form: SignupForm, typed: TypedForm, *, framed: bool, note: StrOrPromise = ""
 ) -> HttpResponse:
     return render(
         request,
@@ -189,7 +196,7 @@ def _look_into_your_mailbox(request: HttpRequest, form: SignupForm, *, framed: b
 
 
 def _said(
-    request: HttpRequest, heading: str, words: str, status: int, *, framed: bool = False
+    request: HttpRequest, heading: str, words: StrOrPromise, status: int, *, framed: bool = False
 ) -> HttpResponse:
     context = {"heading": heading, "words": words, "framed": framed}
     return render(request, "signups/said.html", context, status=status)

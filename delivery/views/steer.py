@@ -14,6 +14,8 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -27,6 +29,7 @@ from delivery.views.frame import find_campaign, show, staff_page
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+    from django_stubs_ext import StrOrPromise
 
 # What the list listens for.
 STEERED = "steered"
@@ -36,10 +39,10 @@ STEERED = "steered"
 class Words:
     """How an action is offered and explained to people."""
 
-    button: str
+    button: StrOrPromise
     icon: str
-    confirm: str
-    effect: str
+    confirm: StrOrPromise
+    effect: StrOrPromise
     # Whether the campaign can go on afterwards; if not, the button is red and a list does not offer it.
     final: bool = False
     asks_reason: bool = True
@@ -47,31 +50,33 @@ class Words:
 
 WORDS = {
     "pause": Words(
-        "Pause",
+        _("Pause"),
         "pause",
-        "Pause the campaign",
-        "Mails that a worker has in hand are still handed over, at most {batch} for each; then nothing more "
-        "leaves until somebody resumes it. Nobody is lost or mailed twice.",
+        _("Pause the campaign"),
+        _(
+            "Mails that a worker has in hand are still handed over, at most {batch} for each; then nothing "
+            "more leaves until somebody resumes it. Nobody is lost or mailed twice."
+        ),
     ),
     "resume": Words(
-        "Resume",
+        _("Resume"),
         "play_arrow",
-        "Resume the campaign",
-        "It goes on with exactly the people who remain; nobody is mailed twice.",
+        _("Resume the campaign"),
+        _("It goes on with exactly the people who remain; nobody is mailed twice."),
         asks_reason=False,
     ),
     "complete": Words(
-        "End as completed",
+        _("End as completed"),
         "check",
-        "End it as completed",
-        "The people who remain get no mail, and the campaign counts as done. It cannot be resumed.",
+        _("End it as completed"),
+        _("The people who remain get no mail, and the campaign counts as done. It cannot be resumed."),
         final=True,
     ),
     "cancel": Words(
-        "Cancel",
+        _("Cancel"),
         "close",
-        "Cancel the campaign",
-        "The people who remain get no mail. It cannot be resumed.",
+        _("Cancel the campaign"),
+        _("The people who remain get no mail. It cannot be resumed."),
         final=True,
     ),
 }
@@ -93,7 +98,7 @@ def steer(request: HttpRequest, pk: int, action: str) -> HttpResponse:
     if action == "activate":
         return redirect("delivery:send", pk)
     if action not in WORDS or not access.may_send(request.user, campaign.workspace_id):
-        raise PermissionDenied("Only an owner or a manager may steer campaigns.")
+        raise PermissionDenied(gettext("Only an owner or a manager may steer campaigns."))
     if request.method == "POST":
         return _act(request, campaign, action)
     if action not in lifecycle.possible_actions(campaign.status):
@@ -118,9 +123,12 @@ def clone(request: HttpRequest, pk: int) -> HttpResponse:
     """Make a draft of the same; from a list one stays there."""
     campaign = find_campaign(request, pk)
     if not access.may_edit(request.user, campaign.workspace_id):
-        raise PermissionDenied("Only an owner, a manager or an editor may make campaigns.")
+        raise PermissionDenied(gettext("Only an owner, a manager or an editor may make campaigns."))
     made = drafts.clone(campaign, cast("User", request.user))
-    messages.success(request, f"“{made.name}” is a draft with the same audience, content and senders.")
+    messages.success(
+        request,
+        gettext("“{name}” is a draft with the same audience, content and senders.").format(name=made.name),
+    )
     if "HX-Request" in request.headers:
         return steered()
     return redirect("delivery:compose_audience", made.pk)

@@ -8,6 +8,7 @@ from django import forms
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
 from audience import access
@@ -27,7 +28,7 @@ def test(request: HttpRequest, pk: int) -> HttpResponse:
     """Send a test and say what became of it. Takes as long as the mail server does."""
     campaign = find_campaign(request, pk)
     if not access.may_edit(request.user, campaign.workspace_id):
-        raise PermissionDenied("An analyst may read, not send.")
+        raise PermissionDenied(gettext("An analyst may read, not send."))
     form = TestForm(campaign, request.POST)
     if not form.is_valid():
         return _report(request, test_send.Outcome(_said(form)))

@@ -13,6 +13,8 @@ from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -25,6 +27,7 @@ from delivery.views.frame import find_campaign, show, staff_page
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+    from django_stubs_ext import StrOrPromise
 
 PER_PAGE = 50
 # Digits that the database takes for an id.
@@ -37,9 +40,9 @@ class Choice:
 
     name: str
     act: Callable[[Campaign, User, Collection[int] | None], int]
-    title: str
-    risk: str
-    confirm: str
+    title: StrOrPromise
+    risk: StrOrPromise
+    confirm: StrOrPromise
     done: str
 
 
@@ -49,17 +52,17 @@ CHOICES = {
         Choice(
             "send_again",
             unknown.send_again,
-            "Send {mails} again?",
-            "It may arrive twice: nobody knows whether the first was accepted.",
-            "Send again",
+            _("Send {mails} again?"),
+            _("It may arrive twice: nobody knows whether the first was accepted."),
+            _("Send again"),
             "{mails} queued once more.",
         ),
         Choice(
             "count_as_sent",
             unknown.count_as_sent,
-            "Count {mails} as sent?",
-            "It may never arrive: nobody knows whether it was accepted.",
-            "Count as sent",
+            _("Count {mails} as sent?"),
+            _("It may never arrive: nobody knows whether it was accepted."),
+            _("Count as sent"),
             "{mails} counted as sent.",
         ),
     )
@@ -75,7 +78,7 @@ def campaign(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return _list(request, found)
     if not access.may_send(request.user, found.workspace_id):
-        raise PermissionDenied("Only an owner or a manager may settle unknown mails.")
+        raise PermissionDenied(gettext("Only an owner or a manager may settle unknown mails."))
     return _settle(request, found)
 
 
@@ -84,7 +87,7 @@ def _list(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     rows = _chosen(campaign, _ids(request.GET)) if "row" in request.GET else unknown.rows(campaign)
     page = Paginator(rows.select_related("sender").order_by("pk"), PER_PAGE).get_page(request.GET.get("page"))
     context = {
-        "title": "Unknown mails",
+        "title": gettext("Unknown mails"),
         "subtitle": campaign.name,
         "campaign": campaign,
         "page": page,
@@ -102,10 +105,10 @@ def _settle(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     ids = None if request.POST.get("scope") == "all" else _ids(request.POST)
     number = _chosen(campaign, ids).count()
     if choice is None or not number:
-        words = "Nothing was changed: choose mails that are still unknown, and what to do with them."
+        words = gettext("Nothing was changed: choose mails that are still unknown, and what to do with them.")
         messages.warning(request, words)
     elif choice.act == unknown.send_again and (problem := unknown.why_not_again(campaign)):
-        messages.error(request, f"Nothing is sent again. {problem}")
+        messages.error(request, gettext("Nothing is sent again. {problem}").format(problem=problem))
     elif number > _number(request.POST.get("confirmed", "")):
         return _ask(request, campaign, choice, ids, number)
     else:
@@ -133,7 +136,7 @@ def _act(request: HttpRequest, campaign: Campaign, choice: Choice, ids: list[int
     try:
         settled = choice.act(campaign, cast("User", request.user), ids)
     except unknown.CannotSendAgain as error:
-        messages.error(request, f"Nothing is sent again. {error}")
+        messages.error(request, gettext("Nothing is sent again. {error}").format(error=error))
     else:
         messages.success(request, choice.done.format(mails=_mails(settled)))
 
@@ -141,12 +144,16 @@ def _act(request: HttpRequest, campaign: Campaign, choice: Choice, ids: list[int
 def _what_follows(campaign: Campaign) -> str:
     """When mails that are sent again leave."""
     if not settings.ENABLE_EMAIL_SCHEDULER:
-        return "Sending is switched off for this installation, so nothing leaves until it is switched on."
+        return gettext(
+            "Sending is switched off for this installation, so nothing leaves until it is switched on."
+        )
     if campaign.status == Campaign.Status.PAUSED:
-        return "The campaign is paused; they leave when somebody resumes it."
+        return gettext("The campaign is paused; they leave when somebody resumes it.")
     if campaign.status in unknown.ENDED:
-        return "The campaign has ended. It becomes active again for these mails, and for nobody else."
-    return "They leave in the background, as the campaign's other mails do."
+        return gettext(
+            "The campaign has ended. It becomes active again for these mails, and for nobody else."
+        )
+    return gettext("They leave in the background, as the campaign's other mails do.")
 
 
 def _chosen(campaign: Campaign, ids: list[int] | None) -> QuerySet[SendLog]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
 from audience import access, zones
@@ -24,7 +25,7 @@ def campaign(request: HttpRequest, pk: int) -> HttpResponse:
     email = request.GET.get("email", "").strip()[:300]
     answer = why.why(found, email) if email else None
     context = {
-        "title": "Why did or didn't they get it?",
+        "title": gettext("Why did or didn't they get it?"),
         "subtitle": found.name,
         "campaign": found,
         "email": email,
@@ -48,7 +49,7 @@ def customer(request: HttpRequest, pk: int) -> HttpResponse:
     rows = SendLog.objects.of(found.workspace).filter(mine).select_related("campaign").order_by("-id")
     newest = list(rows[: SHOWN_MAILS + 1])
     context = {
-        "title": "Mails to this person",
+        "title": gettext("Mails to this person"),
         "subtitle": found.email,
         "customer": found,
         "may_export": access.may_send(request.user, found.workspace_id),

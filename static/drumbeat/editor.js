@@ -35,7 +35,9 @@
       if (event.target !== form) return;
       const said = document.getElementById("saved");
       said.className = "saved note failed";
-      said.textContent = "Not saved: the site does not answer as it should. What you wrote stands here; save again.";
+      said.textContent = gettext(
+        "Not saved: the site does not answer as it should. What you wrote stands here; save again.",
+      );
     });
   }
   window.addEventListener("beforeunload", (event) => {
@@ -51,7 +53,7 @@
   const sealed = (frame) => {
     frame.setAttribute("sandbox", "");
     frame.referrerPolicy = "no-referrer";
-    frame.title = "The mail";
+    frame.title = gettext("The mail");
     return frame;
   };
   // A new frame each time: in one that stays, each preview would be a step of the browser's way back.

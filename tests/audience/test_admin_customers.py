@@ -186,6 +186,8 @@ PAGES = [
     "admin:index",
     ADD,
     "admin:audience_customer_changelist",
+    "audience:customers",
+    "audience:settings",
     "admin:audience_segment_add",
     "admin:audience_suppression_add",
     "admin:audience_customerimport_add",
@@ -207,13 +209,13 @@ def test_the_word_workspace_is_for_those_who_see_several(
     staff: Client, membership: Membership, name: str
 ) -> None:
     url = reverse(name)
-    shown = visible_text(staff.get(url).text)
+    shown = visible_text(staff.get(url, follow=True).text)
     # A merge field's name, and Google's.
     assert "workspace" not in shown.replace("workspace.", "").replace("google workspace", "")
     MembershipFactory(user=membership.user, workspace=WorkspaceFactory(slug="second"))
     several = Client()
     several.force_login(membership.user)
-    assert "workspace" in visible_text(several.get(url).text)
+    assert "workspace" in visible_text(several.get(url, follow=True).text)
 
 
 def test_times_are_shown_by_the_workspaces_clock_which_is_named(staff: Client) -> None:

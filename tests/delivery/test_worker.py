@@ -206,11 +206,10 @@ def test_small_campaign_does_not_wait_for_a_large_one(
     active_campaign(30)
     small = CampaignFactory()
     lifecycle.activate(small)
-    only = Customer.objects.earliest("id")
     with Worker() as worker:
         worker.run_once()
         worker.run_once()
-    assert SendLog.objects.filter(campaign=small, status="sent", customer=only).exists()
+    assert SendLog.objects.filter(campaign=small, status="sent").exists()
 
 
 def test_second_sender_on_sqlite_is_refused() -> None:

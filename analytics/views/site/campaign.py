@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -20,19 +21,25 @@ from delivery.views.frame import find_campaign, show, staff_page
 from delivery.views.progress import panel_context
 from delivery.views.steer import offered
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
 Kind = Campaign.FollowUp
 # Reasons that there is room for; the report has all.
 SHOWN_FAILURES = 8
 SECONDS = 10
 FOLLOW_UPS = {
     Kind.FAILED: (
-        "Send to those who failed",
-        "Whose mail was surely not accepted; those in doubt are left out.",
+        _("Send to those who failed"),
+        _("Whose mail was surely not accepted; those in doubt are left out."),
     ),
-    Kind.JOINED: ("Send to those who joined since", "Who match its audience now and had no place in it."),
+    Kind.JOINED: (
+        _("Send to those who joined since"),
+        _("Who match its audience now and had no place in it."),
+    ),
     Kind.NOT_OPENED: (
-        "Send to those who did not open",
-        "Who got it and have not opened it, as far as one can tell.",
+        _("Send to those who did not open"),
+        _("Who got it and have not opened it, as far as one can tell."),
     ),
 }
 
@@ -87,7 +94,7 @@ def _people(asked: Asked, pk: int, failure: failures.Failure) -> str:
     return asked.people_url(pk, failure.found.kind, **why)
 
 
-def _follow_ups(campaign: Campaign) -> list[dict[str, str]]:
+def _follow_ups(campaign: Campaign) -> list[dict[str, StrOrPromise]]:
     return [
         {"kind": kind.value, "label": FOLLOW_UPS[kind][0], "hint": FOLLOW_UPS[kind][1]}
         for kind in follow_ups.offered(campaign)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
@@ -10,6 +10,8 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import urlencode
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -19,17 +21,20 @@ from audience import access
 from campaigns.models import Campaign
 from delivery.views.frame import show, staff_page
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
 PAGE = 25
 # The list looks again sooner while something moves in it.
 SECONDS, SECONDS_AT_REST = 3, 20
 Status = Campaign.Status
 # What can be chosen, in words, and the statuses that it means.
-FILTERS: dict[str, tuple[str, tuple[Status, ...]]] = {
-    "": ("All", tuple(Status)),
-    "drafts": ("Drafts", (Status.DRAFT,)),
-    "running": ("Running", (Status.ACTIVE,)),
-    "paused": ("Paused", (Status.PAUSED,)),
-    "ended": ("Ended", (Status.COMPLETED, Status.FAILED, Status.CANCELLED)),
+FILTERS: dict[str, tuple[StrOrPromise, tuple[Status, ...]]] = {
+    "": (_("All"), tuple(Status)),
+    "drafts": (_("Drafts"), (Status.DRAFT,)),
+    "running": (_("Running"), (Status.ACTIVE,)),
+    "paused": (_("Paused"), (Status.PAUSED,)),
+    "ended": (_("Ended"), (Status.COMPLETED, Status.FAILED, Status.CANCELLED)),
 }
 PANEL = "monitor"
 
@@ -48,7 +53,7 @@ def campaigns(request: HttpRequest) -> HttpResponseBase:
     measured = lines.paces(shown, request.GET)
     found = lines.lines(shown, measured)
     context = {
-        "title": "Campaigns",
+        "title": gettext("Campaigns"),
         "lines": found,
         "filters": _filters(seen, asked, chosen),
         "q": request.GET.get("q", ""),

@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.http import urlencode
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -43,7 +44,7 @@ def context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     seen = Campaign.objects.visible_to(request.user)
     begun = seen.exclude(status=Status.DRAFT).exists()
     shown = {
-        "title": "Home",
+        "title": gettext("Home"),
         "has_workspace": access.may_view(request.user),
         "may_edit": access.may_edit(request.user),
         "steps": [] if begun else _first_steps(request),
@@ -101,7 +102,12 @@ def _decisions(request: HttpRequest, seen: QuerySet[Campaign]) -> list[dict[str,
             for s in senders
         ),
         *(
-            _decision("unknown", p.campaign, f"{p.unknown:,} mails of unknown fate", "delivery:unknown")
+            _decision(
+                "unknown",
+                p.campaign,
+                gettext("{unknown:,} mails of unknown fate").format(unknown=p.unknown),
+                "delivery:unknown",
+            )
             for p in unknown.order_by("-pk")[:SHOWN_DECISIONS]
         ),
         *(
@@ -114,7 +120,11 @@ def _decisions(request: HttpRequest, seen: QuerySet[Campaign]) -> list[dict[str,
 
 
 def _remaining(sums: Progress | None) -> str:
-    return f"{sums.remaining:,} remain" if sums else "Nothing was sent yet"
+    return (
+        gettext("{remaining:,} remain").format(remaining=sums.remaining)
+        if sums
+        else gettext("Nothing was sent yet")
+    )
 
 
 def _decision(kind: str, about: Any, words: str, view: str) -> dict[str, str]:
@@ -132,41 +142,43 @@ def _growth(request: HttpRequest) -> dict[str, Any]:
     size = audience_report.size(workspaces)
     days = audience_report.growth(workspaces, GROWTH_DAYS, size)
     came, went = sum(day.opted_in for day in days), sum(day.opted_out for day in days)
-    series = [Series("Opted in to e-mail", [day.subscribed for day in days], "primary", "area")]
+    series = [Series(gettext("Opted in to e-mail"), [day.subscribed for day in days], "primary", "area")]
     labels = [date_format(day.day, "j M") for day in days]
-    words = f"How many were opted in to e-mail at the end of each of the last {GROWTH_DAYS} days."
+    words = gettext(
+        "How many were opted in to e-mail at the end of each of the last {growth_days} days."
+    ).format(growth_days=GROWTH_DAYS)
     return {"size": size, "came": came, "went": went, "growth": Chart(labels, series, words)}
 
 
 def _first_steps(request: HttpRequest) -> list[dict[str, Any]]:
     """What to do on a new site, in order, each with whether it is done."""
     if not workspaces_visible_to(request.user).exists():
-        hint = "Its name, time zone and postal address. All else follows."
-        return [_step("Name your brand", hint, "admin:audience_workspace_add", False)]
+        hint = gettext("Its name, time zone and postal address. All else follows.")
+        return [_step(gettext("Name your brand"), hint, "admin:audience_workspace_add", False)]
     models: list[Any] = [Customer, Sender, Template]
     has = {model: model.objects.visible_to(request.user).exists() for model in models}
     return [
         _step(
-            "Import your customers",
-            "A CSV file of addresses.",
+            gettext("Import your customers"),
+            gettext("A CSV file of addresses."),
             "admin:audience_customerimport_add",
             has[Customer],
         ),
         _step(
-            "Set up a sender",
-            "Who the mails come from. The local mailbox is fine for a try.",
+            gettext("Set up a sender"),
+            gettext("Who the mails come from. The local mailbox is fine for a try."),
             "admin:campaigns_sender_add",
             has[Sender],
         ),
         _step(
-            "Write a template",
-            "What the mail says, with merge fields.",
+            gettext("Write a template"),
+            gettext("What the mail says, with merge fields."),
             "campaigns:template_new",
             has[Template],
         ),
         _step(
-            "Send a campaign",
-            "Choose who gets it, look at the numbers, then send.",
+            gettext("Send a campaign"),
+            gettext("Choose who gets it, look at the numbers, then send."),
             "delivery:compose_new",
             False,
         ),

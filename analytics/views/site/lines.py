@@ -10,6 +10,7 @@ from typing import Any
 
 from django.http import QueryDict
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from analytics import totals
 from analytics.tables import Cell, metric
@@ -65,7 +66,7 @@ def _line(campaign: Campaign, sums: Progress, found: Totals, pace: Pace | None, 
     return Line(
         campaign=campaign,
         status="scheduled" if scheduled else campaign.status,
-        label="Scheduled" if scheduled else campaign.get_status_display(),
+        label=gettext("Scheduled") if scheduled else campaign.get_status_display(),
         start=schedule.start_on_clock(campaign) if scheduled else None,
         progress=sums,
         percent=percent(sums, campaign),

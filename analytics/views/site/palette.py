@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.dataclasses import SearchResult
 
 from audience import access
@@ -14,30 +16,33 @@ from audience import search as search_customers
 from audience.models import Customer, Segment, workspaces_visible_to
 from campaigns.models import Campaign, Sender, Template
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
 EACH = 6
 # Workspaces that are searched for people.
 SEARCHED = 5
 PAGES = (
-    ("Home", "admin:index", "home"),
-    ("Campaigns", "site:campaigns", "send"),
-    ("Customers", "audience:customers", "group"),
-    ("Reports", "analytics:overview", "monitoring"),
-    ("Audience report", "analytics:audience", "group"),
-    ("Complaints", "analytics:complaints", "report"),
-    ("Mailbox", "delivery:mailbox", "inbox"),
-    ("Settings, members, sending hours", "audience:settings", "tune"),
+    (_("Home"), "admin:index", "home"),
+    (_("Campaigns"), "site:campaigns", "send"),
+    (_("Customers"), "audience:customers", "group"),
+    (_("Reports"), "analytics:overview", "monitoring"),
+    (_("Audience report"), "analytics:audience", "group"),
+    (_("Complaints"), "analytics:complaints", "report"),
+    (_("Mailbox"), "delivery:mailbox", "inbox"),
+    (_("Settings, members, sending hours"), "audience:settings", "tune"),
 )
 ACTS = (
-    ("New campaign", "delivery:compose_new", "add"),
-    ("New template", "campaigns:template_new", "add"),
-    ("New segment", "admin:audience_segment_add", "add"),
-    ("Import customers", "admin:audience_customerimport_add", "upload_file"),
+    (_("New campaign"), "delivery:compose_new", "add"),
+    (_("New template"), "campaigns:template_new", "add"),
+    (_("New segment"), "admin:audience_segment_add", "add"),
+    (_("Import customers"), "admin:audience_customerimport_add", "upload_file"),
 )
-NAMED: tuple[tuple[Any, str, str, str], ...] = (
-    (Campaign, "Campaign", "site:campaign", "send"),
-    (Template, "Template", "campaigns:template", "draft"),
-    (Segment, "Segment", "admin:audience_segment_change", "filter_alt"),
-    (Sender, "Sender", "admin:campaigns_sender_change", "badge"),
+NAMED: tuple[tuple[Any, StrOrPromise, str, str], ...] = (
+    (Campaign, _("Campaign"), "site:campaign", "send"),
+    (Template, _("Template"), "campaigns:template", "draft"),
+    (Segment, _("Segment"), "admin:audience_segment_change", "filter_alt"),
+    (Sender, _("Sender"), "admin:campaigns_sender_change", "badge"),
 )
 
 
@@ -73,4 +78,4 @@ def _people(request: HttpRequest, words: str) -> Iterator[SearchResult]:
         for customer in search_customers.newest(found, None, EACH):
             link = reverse("delivery:person", args=[customer.pk])
             title = f"{customer.email} · {customer.name}" if customer.name else customer.email
-            yield SearchResult(title=title, description="Customer", link=link, icon="person")
+            yield SearchResult(title=title, description=gettext("Customer"), link=link, icon="person")

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -19,11 +20,11 @@ from delivery.views.forms import AudienceForm
 from delivery.views.frame import find_campaign, staff_page
 
 HINTS = {
-    Audience.ALL_SUBSCRIBED: "All who opted in to at least one of the two",
-    Audience.EMAIL_ONLY: "They did not opt in to SMS",
-    Audience.SMS_ONLY: "They did not opt in to e-mail, so no mail goes to them",
-    Audience.BOTH: "All who opted in to both of them",
-    Audience.SEGMENT: "People who meet the criteria that you saved",
+    Audience.ALL_SUBSCRIBED: _("All who opted in to at least one of the two"),
+    Audience.EMAIL_ONLY: _("They did not opt in to SMS"),
+    Audience.SMS_ONLY: _("They did not opt in to e-mail, so no mail goes to them"),
+    Audience.BOTH: _("All who opted in to both of them"),
+    Audience.SEGMENT: _("People who meet the criteria that you saved"),
 }
 
 

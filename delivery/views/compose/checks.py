@@ -7,6 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -94,5 +95,5 @@ def _inspected(
     try:
         return inspect(content.Renderer(compiled).render(data), body)
     except content.RenderError as error:
-        who = customer.email if customer else "an empty customer"
-        return [Finding(f"The mail cannot be made for {who}: {error}")]
+        who = customer.email if customer else gettext("an empty customer")
+        return [Finding(gettext("The mail cannot be made for {who}: {error}").format(who=who, error=error))]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods
 
 from audience import access
@@ -24,10 +25,12 @@ def new(request: HttpRequest) -> HttpResponse:
     """Make the draft; who may prepare in several workspaces is asked for which one first."""
     offered = [ws for ws in workspaces_visible_to(request.user) if access.may_edit(request.user, ws.pk)]
     if not offered:
-        raise PermissionDenied("Only an owner, a manager or an editor may make campaigns.")
+        raise PermissionDenied(gettext("Only an owner, a manager or an editor may make campaigns."))
     workspace = _chosen(request, offered)
     if workspace is None:
-        return show(request, "delivery/compose/new.html", {"title": "New campaign", "workspaces": offered})
+        return show(
+            request, "delivery/compose/new.html", {"title": gettext("New campaign"), "workspaces": offered}
+        )
     campaign = drafts.begin(workspace, cast("User", request.user))
     return redirect("delivery:compose_audience", campaign.pk)
 

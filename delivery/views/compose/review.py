@@ -14,6 +14,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -35,7 +37,7 @@ from delivery.views.steer import steered
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-NO_MAIL_TWICE = "It was activated once, and nobody is mailed twice."
+NO_MAIL_TWICE = _("It was activated once, and nobody is mailed twice.")
 
 
 class ChangedMeanwhile(Exception):
@@ -102,18 +104,28 @@ def _go_live(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     Returns at once; a worker does the sending.
     """
     if not access.may_send(request.user, campaign.workspace_id):
-        raise PermissionDenied("Only an owner or a manager may send.")
+        raise PermissionDenied(gettext("Only an owner or a manager may send."))
     try:
         _activate(campaign, cast("User", request.user), parse_datetime(request.POST.get("as_of", "")))
     except lifecycle.InvalidTransition:
         campaign.refresh_from_db(fields=["status"])
-        messages.warning(request, f"“{campaign.name}” is {campaign.status} already. {NO_MAIL_TWICE}")
+        messages.warning(
+            request,
+            gettext("“{name}” is {status} already. {no_mail_twice}").format(
+                name=campaign.name, status=campaign.status, no_mail_twice=NO_MAIL_TWICE
+            ),
+        )
     except lifecycle.NotReady as error:
-        messages.error(request, f"Nothing was sent. {error}")
+        messages.error(request, gettext("Nothing was sent. {error}").format(error=error))
     except ChangedMeanwhile as error:
         messages.error(request, str(error.__doc__))
     else:
-        messages.success(request, f"“{campaign.name}” is activated. {_what_follows(campaign)}")
+        messages.success(
+            request,
+            gettext("“{name}” is activated. {what_follows}").format(
+                name=campaign.name, what_follows=_what_follows(campaign)
+            ),
+        )
     return steered() if "HX-Request" in request.headers else redirect("delivery:send", campaign.pk)
 
 
@@ -128,12 +140,12 @@ def _activate(campaign: Campaign, actor: User, as_of: datetime | None) -> None:
 
 def _what_follows(campaign: Campaign) -> str:
     if not settings.ENABLE_EMAIL_SCHEDULER:
-        return "Sending is switched off, so nothing leaves yet."
+        return gettext("Sending is switched off, so nothing leaves yet.")
     if campaign.kind == Campaign.Kind.AUTOMATION:
-        return "People begin one by one from now on; you can pause it at any time."
+        return gettext("People begin one by one from now on; you can pause it at any time.")
     if schedule.is_scheduled(campaign, timezone.now()):
-        return "It sends by itself when its start has come; you can pause or cancel it until then."
-    return "It sends in the background; you can close this page."
+        return gettext("It sends by itself when its start has come; you can pause or cancel it until then.")
+    return gettext("It sends in the background; you can close this page.")
 
 
 def _reach(request: HttpRequest, campaign: Campaign) -> dict[str, Any]:
@@ -157,7 +169,7 @@ def _funnel(campaign: Campaign) -> dict[str, Any]:
     if campaign.kind == Campaign.Kind.AUTOMATION:
         return {"funnel": None, "funnel_error": ""}
     if campaign.audience == Audience.SEGMENT and campaign.segment is None:
-        return {"funnel": None, "funnel_error": "Choose a segment to see whom it reaches."}
+        return {"funnel": None, "funnel_error": gettext("Choose a segment to see whom it reaches.")}
     try:
         matching = audiences.customers(campaign.workspace, Audience(campaign.audience), campaign.segment)
         description = _in_words(campaign.segment)

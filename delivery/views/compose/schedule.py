@@ -7,6 +7,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
 from audience import access
@@ -23,7 +24,7 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
     """Save the start of a draft, and show the schedule as it is stored then."""
     campaign = find_campaign(request, pk)
     if not access.may_edit(request.user, campaign.workspace_id):
-        raise PermissionDenied("Only an owner, a manager or an editor may change the start.")
+        raise PermissionDenied(gettext("Only an owner, a manager or an editor may change the start."))
     outcome = _save(campaign, ScheduleForm(request.POST))
     context = schedule_context(request, campaign) | outcome
     response = render(request, "delivery/compose/schedule_card.html", context)
@@ -39,7 +40,7 @@ def _save(campaign: Campaign, form: ScheduleForm) -> dict[str, Any]:
     try:
         _store(campaign, form)
     except drafts.NotADraft as error:
-        return {"errors": {"start_date": [f"Nothing was saved. {error}"]}}
+        return {"errors": {"start_date": [gettext("Nothing was saved. {error}").format(error=error)]}}
     return {"saved": True}
 
 
@@ -64,9 +65,9 @@ def schedule_context(request: HttpRequest, campaign: Campaign) -> dict[str, Any]
             "clock": campaign.clock,
         },
         "clocks": [
-            (Campaign.Clock.WORKSPACE, f"The clock in {zone}"),
-            (Campaign.Clock.CUSTOMER, "Each customer's own clock"),
-            (Campaign.Clock.BEST, "Each customer's own best hour, within a day of the start"),
+            (Campaign.Clock.WORKSPACE, gettext("The clock in {zone}").format(zone=zone)),
+            (Campaign.Clock.CUSTOMER, gettext("Each customer's own clock")),
+            (Campaign.Clock.BEST, gettext("Each customer's own best hour, within a day of the start")),
         ],
     }
 

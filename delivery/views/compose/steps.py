@@ -12,6 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -24,10 +26,10 @@ from delivery.views.frame import find_campaign, show, staff_page
 # What the funnel listens for: it counts again.
 SAVED = "saved"
 STEPS = (
-    ("audience", "Audience", "delivery:compose_audience"),
-    ("content", "Content", "delivery:compose_content"),
-    ("schedule", "Schedule", "delivery:compose_schedule"),
-    ("review", "Review", "delivery:send"),
+    ("audience", _("Audience"), "delivery:compose_audience"),
+    ("content", _("Content"), "delivery:compose_content"),
+    ("schedule", _("Schedule"), "delivery:compose_schedule"),
+    ("review", _("Review"), "delivery:send"),
 )
 VIEWS = {name: view for name, _, view in STEPS}
 
@@ -107,7 +109,7 @@ def _starts_by_itself(campaign: Campaign) -> bool:
 
 def _save(request: HttpRequest, campaign: Campaign, step: Step) -> HttpResponse:
     if not access.may_edit(request.user, campaign.workspace_id):
-        raise PermissionDenied("Only an owner, a manager or an editor may change a draft.")
+        raise PermissionDenied(gettext("Only an owner, a manager or an editor may change a draft."))
     outcome = _stored(campaign, step, step.form(campaign, request.POST))
     if "HX-Request" in request.headers:
         return _said(request, campaign, outcome)
@@ -122,7 +124,7 @@ def _stored(campaign: Campaign, step: Step, form: Form) -> Outcome:
     try:
         step.store(campaign, form)
     except (drafts.NotADraft, drafts.NotInWorkspace) as error:
-        return Outcome(form, f"Nothing was saved. {error}")
+        return Outcome(form, gettext("Nothing was saved. {error}").format(error=error))
     return Outcome(form)
 
 

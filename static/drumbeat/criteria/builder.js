@@ -5,9 +5,13 @@ import * as tree from "./tree.js";
 import { drawGroup } from "./view.js";
 import { Words } from "./words.js";
 
-const NOT_JSON = "The text is not JSON at this moment, so there are no rules to show. It stays as you wrote it.";
-const NO_GROUP = "These criteria cannot be shown as rules. They stay as they are written.";
-const NO_ANSWER = "The site did not answer. What you wrote is still here.";
+const NOT_JSON = gettext(
+  "The text is not JSON at this moment, so there are no rules to show. It stays as you wrote it.",
+);
+const NO_GROUP = gettext("These criteria cannot be shown as rules. They stay as they are written.");
+const NO_ANSWER = gettext("The site did not answer. What you wrote is still here.");
+const IN_ALL = gettext("%(done)s: %(number)s of %(all)s in the criteria.");
+const IN_GROUP = gettext("%(done)s: %(number)s of %(all)s in the group.");
 
 class Builder {
   constructor(text) {
@@ -18,9 +22,9 @@ class Builder {
     this.said = h("p", { class: "hidden-label", role: "status" });
     this.body = h("div", { class: "criteria-body" });
     this.note = h("p", { class: "note", hidden: true });
-    this.modes = ["Rules", "As text"].map((words, index) =>
+    this.modes = [gettext("Rules"), gettext("As text")].map((words, index) =>
       h("button", { type: "button", "aria-pressed": String(!index), onclick: () => this.turn(Boolean(index)) }, words));
-    const modes = h("div", { class: "criteria-modes", role: "group", "aria-label": "Write the criteria as" }, this.modes);
+    const modes = h("div", { class: "criteria-modes", role: "group", "aria-label": gettext("Write the criteria as") }, this.modes);
     this.home = h("div", { class: "delivery criteria" },
       h("div", { class: "criteria-bar" }, modes), this.note, this.body, this.said);
     this.ask = later(400, () => this.judge());
@@ -37,7 +41,7 @@ class Builder {
       this.ask();
     });
     this.home.addEventListener("criteria-move", ({ detail: { id, group, index } }) =>
-      this.act(id, () => tree.place(this.root, id, group, index), "Moved"));
+      this.act(id, () => tree.place(this.root, id, group, index), gettext("Moved")));
     this.home.addEventListener("keydown", (event) => this.key(event));
   }
 
@@ -69,7 +73,7 @@ class Builder {
   }
 
   draw() {
-    this.body.replaceChildren(...(this.root ? [drawGroup(this, this.root, "Criteria")] : []));
+    this.body.replaceChildren(...(this.root ? [drawGroup(this, this.root, gettext("Criteria"))] : []));
     this.complain();
   }
 
@@ -91,7 +95,7 @@ class Builder {
       this.hear(answer, await response.text());
     } catch (error) {
       if (error.name === "AbortError") return;
-      const again = h("button", { type: "button", class: "button small", onclick: () => this.judge() }, "Ask again");
+      const again = h("button", { type: "button", class: "button small", onclick: () => this.judge() }, gettext("Ask again"));
       answer?.replaceChildren(h("p", { class: "note warning" }, NO_ANSWER), again);
     }
     answer?.removeAttribute("aria-busy");
@@ -140,7 +144,7 @@ class Builder {
     this.draw();
     if (isDone) this.changed();
     this.focus(now, part);
-    this.say(isDone ? `${words}${this.whereabouts(now)}.` : "That is not possible here.");
+    this.say(isDone ? this.report(words, now) : gettext("That is not possible here."));
   }
 
   remove(id) {
@@ -150,7 +154,7 @@ class Builder {
     this.draw();
     this.changed();
     this.focus(next.id);
-    this.say("Removed.");
+    this.say(gettext("Removed."));
   }
 
   key(event) {
@@ -161,18 +165,20 @@ class Builder {
     if (this.isFixed || !node || !way || !event.altKey || event.target.closest("[popover]")) return;
     event.preventDefault();
     const id = Number(node.dataset.node);
-    if (id !== this.root.id) this.act(id, () => tree.shift(this.root, id, way), "Moved");
+    if (id !== this.root.id) this.act(id, () => tree.shift(this.root, id, way), gettext("Moved"));
   }
 
   say(words) {
     this.said.textContent = words;
   }
 
-  whereabouts(id) {
+  // What was done, and where it stands now.
+  report(done, id) {
     const place = tree.locate(this.root, id);
-    if (!place) return "";
+    if (!place) return `${done}.`;
     const { index, parent } = place;
-    return `: ${index + 1} of ${parent.nodes.length} in ${parent === this.root ? "the criteria" : "the group"}`;
+    const values = { done, number: index + 1, all: parent.nodes.length };
+    return interpolate(parent === this.root ? IN_ALL : IN_GROUP, values, true);
   }
 
   focus(id, part) {

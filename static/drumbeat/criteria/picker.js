@@ -5,7 +5,7 @@ const SHOWN = 200;
 let numbered = 0;
 
 const nothing = () =>
-  h("div", { role: "option", "aria-disabled": "true", "aria-selected": "false", class: "muted" }, "Nothing found");
+  h("div", { role: "option", "aria-disabled": "true", "aria-selected": "false", class: "muted" }, gettext("Nothing found"));
 
 // `load` gives [{ label, items: [{ value, label, hint }] }] for what was typed, at once or later.
 // `wait` is for what has to be asked of the server.
@@ -13,8 +13,8 @@ export const pick = (home, { anchor, label, load, chosen, onpick, wait = 0 }) =>
   const id = `criteria-list-${++numbered}`;
   const list = h("div", { role: "listbox", id, "aria-label": label });
   const search = h("input", {
-    type: "text", role: "combobox", autocomplete: "off", spellcheck: "false", placeholder: "Search",
-    "aria-label": `Search: ${label}`, "aria-controls": id, "aria-expanded": "true", "aria-autocomplete": "list",
+    type: "text", role: "combobox", autocomplete: "off", spellcheck: "false", placeholder: gettext("Search"),
+    "aria-label": interpolate(gettext("Search: %s"), [label]), "aria-controls": id, "aria-expanded": "true", "aria-autocomplete": "list",
   });
   const box = h("div", { class: "criteria-picker", popover: "auto" }, search, list);
   let options = [];

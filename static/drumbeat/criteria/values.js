@@ -45,7 +45,7 @@ const select = (label, value, choices, onvalue, ask) => {
   const onchange = () => onvalue(box.value === "" ? null : choices[Number(box.value)][0]);
   const box = h("select", { "aria-label": label, onchange },
     ask && h("option", { value: "" }, ask),
-    !known && value != null && h("option", { value: "", selected: true }, `${value}, which is not there`),
+    !known && value != null && h("option", { value: "", selected: true }, interpolate(gettext("%s, which is not there"), [value])),
     choices.map(([key, words], number) => h("option", { value: number, selected: key === value }, words)));
   return box;
 };
@@ -66,8 +66,8 @@ const suggesting = (context, box) => {
 
 const tokens = (context, read) => {
   const { value, set } = context;
-  const placeholder = value.length ? "" : "Value, Enter";
-  const box = h("input", { type: "text", "aria-label": "Add a value", autocomplete: "off", placeholder });
+  const placeholder = value.length ? "" : gettext("Value, Enter");
+  const box = h("input", { type: "text", "aria-label": gettext("Add a value"), autocomplete: "off", placeholder });
   const commit = () => {
     const typed = box.value.split(/[,\n\t]/).map((text) => read(text.trim()));
     const added = typed.filter((each) => each != null && !value.includes(each));
@@ -91,7 +91,7 @@ const tokens = (context, read) => {
   });
   const chip = (each) => {
     const away = () => set(value.filter((other) => other !== each), "value");
-    const button = h("button", { type: "button", "aria-label": `Take ${each} away`, onclick: away }, icon("close"));
+    const button = h("button", { type: "button", "aria-label": interpolate(gettext("Take %s away"), [each]), onclick: away }, icon("close"));
     return h("span", { class: "criteria-chip" }, String(each), button);
   };
   return h("span", { class: "criteria-tokens" }, value.map(chip), suggesting(context, box));
@@ -106,11 +106,11 @@ const pair = ({ value, change }, type) => {
     };
     return input(label, type, ends[index], set, type === "number" ? { step: "any" } : {});
   };
-  return h("span", { class: "criteria-pair" }, end("From", 0), h("span", { class: "muted" }, "and"), end("To", 1));
+  return h("span", { class: "criteria-pair" }, end(gettext("From"), 0), h("span", { class: "muted" }, gettext("and")), end(gettext("To"), 1));
 };
 
 const chosen = (context) => {
-  const label = context.value == null ? "Choose" : context.label(context.value);
+  const label = context.value == null ? gettext("Choose") : context.label(context.value);
   const button = h("button",
     { type: "button", class: "criteria-choose", "aria-haspopup": "listbox", "aria-expanded": "false", "data-part": "value" },
     h("span", {}, label), icon("expand_more"));
@@ -130,14 +130,14 @@ const chosen = (context) => {
 const PART = { "data-part": "value" };
 const CONTROLS = {
   nothing: () => null,
-  text: (context) => suggesting(context, input("Value", "text", context.value, context.change, { ...PART, maxlength: 500 })),
-  number: ({ value, change }) => input("Value", "number", value, change, { step: "any", ...PART }),
+  text: (context) => suggesting(context, input(gettext("Value"), "text", context.value, context.change, { ...PART, maxlength: 500 })),
+  number: ({ value, change }) => input(gettext("Value"), "number", value, change, { step: "any", ...PART }),
   days: ({ value, change }) => {
-    const box = input("Days", "number", value, change, { min: 1, step: 1, ...PART });
-    return h("span", { class: "criteria-pair" }, box, h("span", { class: "muted" }, "days"));
+    const box = input(gettext("Days"), "number", value, change, { min: 1, step: 1, ...PART });
+    return h("span", { class: "criteria-pair" }, box, h("span", { class: "muted" }, gettext("days")));
   },
-  date: ({ value, change }) => input("Date", "date", value, change, PART),
-  "yes or no": ({ value, change }) => select("Value", value, [[true, "yes"], [false, "no"]], change),
+  date: ({ value, change }) => input(gettext("Date"), "date", value, change, PART),
+  "yes or no": ({ value, change }) => select(gettext("Value"), value, [[true, gettext("yes")], [false, gettext("no")]], change),
   "list of text": (context) => tokens(context, (text) => text || null),
   "list of number": (context) => tokens(context, (text) => (text && Number.isFinite(Number(text)) ? Number(text) : null)),
   "two of number": (context) => pair(context, "number"),
@@ -150,11 +150,11 @@ export const control = (context) => {
   if (kind === "nothing") return null;
   if (context.value != null && !fits(kind, context.value)) {
     const replace = () => context.set(carried(kind, null), "value");
-    const button = h("button", { type: "button", class: "button small", onclick: replace }, "Replace");
+    const button = h("button", { type: "button", class: "button small", onclick: replace }, gettext("Replace"));
     return h("span", { class: "criteria-odd" }, h("code", {}, JSON.stringify(context.value)), button);
   }
   const full = { ...context, value: context.value ?? carried(kind, null) };
-  if (choices) return select(kind === "step" ? "Step" : "Value", context.value, choices, context.change, "Choose");
+  if (choices) return select(kind === "step" ? gettext("Step") : gettext("Value"), context.value, choices, context.change, gettext("Choose"));
   if (chooses) return chosen(full);
   return (CONTROLS[kind] ?? CONTROLS.text)(full);
 };

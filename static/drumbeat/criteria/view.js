@@ -4,7 +4,7 @@ import { pick } from "./picker.js";
 import * as tree from "./tree.js";
 import { control } from "./values.js";
 
-const JOINERS = [["all", "all of these"], ["any", "any of these"]];
+const JOINERS = [["all", gettext("all of these")], ["any", gettext("any of these")]];
 
 const choices = (pairs, chosen) =>
   pairs.map(([value, words]) => h("option", { value, selected: value === chosen }, words));
@@ -22,9 +22,9 @@ export const drawGroup = (builder, group, label) => {
     { class: `criteria-group${isRoot ? " root" : ""}`, role: "group", "aria-label": label, tabindex: "-1", "data-node": group.id },
     h("div", { class: "criteria-head" },
       !isRoot && handle(),
-      h("span", { class: "criteria-words" }, isRoot ? "People for whom" : "For whom"),
+      h("span", { class: "criteria-words" }, isRoot ? gettext("People for whom") : gettext("For whom")),
       joinerBox(builder, group),
-      h("span", { class: "criteria-words" }, group.joiner === "all" ? "hold" : "holds"),
+      h("span", { class: "criteria-words" }, group.joiner === "all" ? gettext("hold") : gettext("holds")),
       !isRoot && tools(builder, group)),
     h("ol", { class: "criteria-nodes", "data-joiner": joined, ...sorting },
       group.nodes.map((node, index) => h("li", { "x-sort:item": node.id }, drawNode(builder, node, index + 1)))),
@@ -33,8 +33,8 @@ export const drawGroup = (builder, group, label) => {
 };
 
 const joinerBox = (builder, group) => {
-  const choose = ({ target }) => builder.act(group.id, () => { group.joiner = target.value; }, "Changed", "joiner");
-  return h("select", { "aria-label": "How many of these must hold", "data-part": "joiner", onchange: choose },
+  const choose = ({ target }) => builder.act(group.id, () => { group.joiner = target.value; }, gettext("Changed"), "joiner");
+  return h("select", { "aria-label": gettext("How many of these must hold"), "data-part": "joiner", onchange: choose },
     choices(JOINERS, group.joiner));
 };
 
@@ -45,24 +45,25 @@ const foot = (builder, group) => {
       tree.add(builder.root, group.id, made);
       return made.nodes?.[0] ?? made;
     };
-    const click = () => builder.act(group.id, append, "Added", "field");
+    const click = () => builder.act(group.id, append, gettext("Added"), "field");
     return h("button", { type: "button", class: "button small", "data-more": true, onclick: click }, icon(symbol), words);
   };
   const inner = () => tree.group(group.joiner === "all" ? "any" : "all", [tree.blank()]);
   const mayNest = tree.depth(builder.root, group.id) < tree.MAX_DEPTH;
-  return h("div", { class: "criteria-foot" }, add("Rule", "add", tree.blank), mayNest && add("Group", "library_add", inner));
+  return h("div", { class: "criteria-foot" },
+    add(gettext("Rule"), "add", tree.blank), mayNest && add(gettext("Group"), "library_add", inner));
 };
 
 // --- Rules -----------------------------------------------------------------------------------------------
 const drawNode = (builder, node, number) => {
-  if (node.kind === "group") return drawGroup(builder, node, `Group ${number}`);
+  if (node.kind === "group") return drawGroup(builder, node, interpolate(gettext("Group %s"), [number]));
   return row(builder, node, number, node.kind === "rule" ? parts(builder, node) : asWritten(node));
 };
 
 const row = (builder, node, number, inner) => {
   const id = `criteria-problem-${node.id}`;
   return h("div",
-    { class: "criteria-rule", role: "group", "aria-label": `Rule ${number}`, "aria-describedby": id, tabindex: "-1", "data-node": node.id },
+    { class: "criteria-rule", role: "group", "aria-label": interpolate(gettext("Rule %s"), [number]), "aria-describedby": id, tabindex: "-1", "data-node": node.id },
     handle(),
     h("div", { class: "criteria-parts" }, inner),
     tools(builder, node),
@@ -71,7 +72,7 @@ const row = (builder, node, number, inner) => {
 
 const asWritten = (node) => [
   h("code", {}, JSON.stringify(node.raw)),
-  h("span", { class: "muted small" }, "It cannot be shown as a rule and stays as it is written."),
+  h("span", { class: "muted small" }, gettext("It cannot be shown as a rule and stays as it is written.")),
 ];
 
 const parts = (builder, rule) => {
@@ -87,19 +88,19 @@ const parts = (builder, rule) => {
 };
 
 const fieldButton = (builder, rule) => {
-  const words = builder.words.fieldOf(rule)?.label ?? (rule.field || "Choose what is asked about");
+  const words = builder.words.fieldOf(rule)?.label ?? (rule.field || gettext("Choose what is asked about"));
   const button = h("button",
     {
-      type: "button", class: `criteria-choose field${rule.field ? "" : " empty"}`, "aria-label": `Field: ${words}`,
+      type: "button", class: `criteria-choose field${rule.field ? "" : " empty"}`, "aria-label": interpolate(gettext("Field: %s"), [words]),
       "aria-haspopup": "listbox", "aria-expanded": "false", "data-part": "field",
     },
     h("span", {}, words), icon("expand_more"));
   button.addEventListener("click", () => pick(builder.home, {
     anchor: button,
-    label: "What is asked about",
+    label: gettext("What is asked about"),
     chosen: rule.field,
     load: async (search) => builder.words.offer(search),
-    onpick: ({ value }) => builder.act(rule.id, () => builder.words.choose(rule, value), "Chosen", "operator"),
+    onpick: ({ value }) => builder.act(rule.id, () => builder.words.choose(rule, value), gettext("Chosen"), "operator"),
   }));
   return button;
 };
@@ -113,11 +114,11 @@ const property = (builder, rule) => {
   const retype = ({ target }) => builder.act(rule.id, () => {
     rule.type = target.value;
     builder.words.settle(rule);
-  }, "Chosen", "type");
+  }, gettext("Chosen"), "type");
   const value = builder.words.propertyOf(rule);
   return [
-    h("input", { type: "text", "aria-label": "Property", value, placeholder: "total", autocomplete: "off", oninput: rename }),
-    h("select", { "aria-label": "Its type", "data-part": "type", onchange: retype }, choices(types, builder.words.typeOf(rule))),
+    h("input", { type: "text", "aria-label": gettext("Property"), value, placeholder: "total", autocomplete: "off", oninput: rename }),
+    h("select", { "aria-label": gettext("Its type"), "data-part": "type", onchange: retype }, choices(types, builder.words.typeOf(rule))),
   ];
 };
 
@@ -125,10 +126,10 @@ const operatorBox = (builder, rule, operators) => {
   const choose = ({ target }) => builder.act(rule.id, () => {
     rule.operator = target.value;
     builder.words.settle(rule);
-  }, "Chosen", "operator");
+  }, gettext("Chosen"), "operator");
   const isLost = !builder.words.operatorOf(rule);
-  return h("select", { "aria-label": "How", class: "criteria-operator", "data-part": "operator", onchange: choose },
-    isLost && h("option", { value: rule.operator, selected: true }, rule.operator || "Choose"),
+  return h("select", { "aria-label": gettext("How"), class: "criteria-operator", "data-part": "operator", onchange: choose },
+    isLost && h("option", { value: rule.operator, selected: true }, rule.operator || gettext("Choose")),
     choices(operators.map(({ name, words }) => [name, words]), rule.operator));
 };
 
@@ -144,7 +145,7 @@ const valueBox = (builder, rule, { takes, chooses }) => {
     home: builder.home,
     value: rule.value,
     change: (value) => { set(value); builder.changed(); },
-    set: (value, part) => builder.act(rule.id, () => set(value), "Changed", part),
+    set: (value, part) => builder.act(rule.id, () => set(value), gettext("Changed"), part),
     suggest: isSuggested && ((search) => builder.suggest(rule, search)),
     label: (value) => words.labels.get(value) ?? String(value),
     learn: (value, label) => words.labels.set(value, label),
@@ -155,29 +156,29 @@ const valueBox = (builder, rule, { takes, chooses }) => {
 // --- What can be done with a rule or group ---------------------------------------------------------------
 const handle = () => {
   const symbol = "criteria-handle material-symbols-outlined";
-  return h("span", { class: symbol, "x-sort:handle": true, title: "Drag to move", "aria-hidden": "true" }, "drag_indicator");
+  return h("span", { class: symbol, "x-sort:handle": true, title: gettext("Drag to move"), "aria-hidden": "true" }, "drag_indicator");
 };
 
 const tools = (builder, node) => {
   const more = h("button",
     {
-      type: "button", class: "icon", title: "More", "aria-label": "More",
+      type: "button", class: "icon", title: gettext("More"), "aria-label": gettext("More"),
       "aria-haspopup": "true", "aria-expanded": "false", onclick: () => openMenu(builder, node, more),
     },
     icon("more_vert"));
-  const words = node.kind === "group" ? "Remove the group" : "Remove the rule";
+  const words = node.kind === "group" ? gettext("Remove the group") : gettext("Remove the rule");
   const remove = () => builder.remove(node.id);
-  const away = h("button", { type: "button", class: "icon", "aria-label": words, title: "Remove", onclick: remove }, icon("close"));
+  const away = h("button", { type: "button", class: "icon", "aria-label": words, title: gettext("Remove"), onclick: remove }, icon("close"));
   return h("div", { class: "criteria-tools" }, more, away);
 };
 
 const actsOn = ({ root }, { id, kind, nodes }) => [
-  ["arrow_upward", "Move up", "Alt ↑", id, () => tree.shift(root, id, -1), "Moved"],
-  ["arrow_downward", "Move down", "Alt ↓", id, () => tree.shift(root, id, 1), "Moved"],
-  ["content_copy", "Duplicate", "", id, () => tree.duplicate(root, id), "Duplicated"],
-  ["library_add", "Put into a group", "", id, () => tree.wrap(root, id), "Grouped"],
+  ["arrow_upward", gettext("Move up"), "Alt ↑", id, () => tree.shift(root, id, -1), gettext("Moved")],
+  ["arrow_downward", gettext("Move down"), "Alt ↓", id, () => tree.shift(root, id, 1), gettext("Moved")],
+  ["content_copy", gettext("Duplicate"), "", id, () => tree.duplicate(root, id), gettext("Duplicated")],
+  ["library_add", gettext("Put into a group"), "", id, () => tree.wrap(root, id), gettext("Grouped")],
   ...(kind === "group"
-    ? [["select_all", "Ungroup", "", nodes[0]?.id ?? id, () => { tree.unwrap(root, id); }, "Ungrouped"]]
+    ? [["select_all", gettext("Ungroup"), "", nodes[0]?.id ?? id, () => { tree.unwrap(root, id); }, gettext("Ungrouped")]]
     : []),
 ];
 
