@@ -73,7 +73,7 @@ def _flow_field(name: str, asks: Callable[[int], Q]) -> Field:
         "since_step": Operator("since", conditions.STEP, since),
         "not_since_step": Operator("not since", conditions.STEP, _not(since)),
     }
-    return Field(f"mail.{name}", f"mail {name}", "flow", operators)
+    return Field(f"mail.{name}", f"this flow's mail {name}", "flow", operators)
 
 
 def _ledger(**state: Any) -> Rows:

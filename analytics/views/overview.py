@@ -37,9 +37,11 @@ def overview(request: HttpRequest) -> HttpResponseBase:
     before = whole(request.GET.get("before"))
     rows = begun if before is None else begun.filter(pk__lt=before)
     campaigns = list(rows.order_by("-pk")[: PAGE + 1])
-    shown = campaigns[:PAGE]
-    found = totals.by("campaign", asked.scope(*(campaign.pk for campaign in shown)))
-    first = totals.first_sent(campaign.pk for campaign in shown)
+    shown, ids = campaigns[:PAGE], [campaign.pk for campaign in campaigns[:PAGE]]
+    found = totals.by("campaign", asked.scope(*ids))
+    first = totals.first_sent(ids)
+    # What was made last need not have gone out last.
+    shown.sort(key=lambda campaign: first.get(campaign.pk) or campaign.created_at, reverse=True)
     table = _table(asked, shown, found, first)
     context = {
         "title": gettext("Reports"),
@@ -49,7 +51,7 @@ def overview(request: HttpRequest) -> HttpResponseBase:
         "least": LEAST,
         "most": MOST,
         "newest": asked.here(before=None) if before else "",
-        "older": asked.here(before=shown[-1].pk) if len(campaigns) > PAGE else "",
+        "older": asked.here(before=ids[-1]) if len(campaigns) > PAGE else "",
     }
     charts = {"rates": _rates(shown[::-1], found)}
     return report(request, "analytics/overview.html", context, [table], charts)

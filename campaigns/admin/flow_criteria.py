@@ -46,10 +46,20 @@ def shown(flow: Flow, criteria: object, sends: list[tuple[int, str]]) -> dict[st
 
 
 def answer(flow: Flow, text: str) -> dict[str, Any]:
-    """Criteria in words, or what is wrong with them and where."""
+    """Criteria in words and how many meet them, or what is wrong with them and where."""
     try:
-        return {"words": conditions.describe(flow.workspace, parse(text or "{}"))}
+        criteria = parse(text or "{}")
+        words = conditions.describe(flow.workspace, criteria)
+        return {"words": words, "count": _count(flow, criteria)}
     except ValidationError as error:
         return {"error": error.messages[0]}
     except segments.InvalidCriteria as error:
         return {"problems": by_place(error.problems)}
+
+
+def _count(flow: Flow, criteria: object) -> int | None:
+    """How many customers meet criteria now; None for what is only known of people on the flow."""
+    try:
+        return segments.count(flow.workspace, criteria)
+    except segments.InvalidCriteria:
+        return None

@@ -13,11 +13,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
-from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 from unfold.decorators import display
+from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from audience import access
@@ -49,11 +49,17 @@ class FlowForm(WorkspaceForm):
     )
 
 
+class FlowList(ChangeList):
+    """The list leads to the drawn editor."""
+
+    def url_for_result(self, result: Flow) -> str:
+        return reverse("admin:campaigns_flow_editor", args=[result.pk])
+
+
 @admin.register(Flow)
 class FlowAdmin(WorkspaceAdmin):
     form = FlowForm
-    list_display = ("drawn", "published", "updated_at")
-    list_display_links = None
+    list_display = ("name", "published", "updated_at")
     search_fields = ("name",)
     search_help_text = _("Part of the name")
     ordering = ("name",)
@@ -64,11 +70,8 @@ class FlowAdmin(WorkspaceAdmin):
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).annotate(version=Max("versions__number"))
 
-    @display(description=_("Name"), ordering="name")
-    def drawn(self, flow: Flow) -> str:
-        return format_html(
-            '<a href="{}">{}</a>', reverse("admin:campaigns_flow_editor", args=[flow.pk]), flow.name
-        )
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return FlowList
 
     @display(description=_("Published"))
     def published(self, flow: Any) -> str:

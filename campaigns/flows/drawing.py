@@ -14,19 +14,19 @@ from audience.segments import InvalidCriteria
 from campaigns.flows import checks, conditions, runs
 from campaigns.flows.editing import Document, Raw, ways
 from campaigns.flows.reader import read
-from campaigns.flows.steps import Step
+from campaigns.flows.steps import KIND_NAMES
 from campaigns.models import Flow, Sender, Template
 
 # By kind: what it is called, what it does in a few words, and its icon.
 KINDS = {
-    "send": (_("Send a mail"), _("A template, from one of the senders"), "mail"),
-    "wait": (_("Wait"), _("So long, until a date, or until a time of day"), "schedule"),
-    "wait_for": (_("Wait until something happens"), _("With a time-out"), "hourglass_top"),
-    "condition": (_("Condition"), _("Two ways on, by what is known of somebody"), "call_split"),
-    "split": (_("Split"), _("Several ways on, by chance and weight"), "shuffle"),
-    "update": (_("Set an attribute"), _("Write something down about them"), "edit_note"),
-    "jump": (_("Go to a step"), _("Around once more, after a wait"), "redo"),
-    "exit": (_("Exit"), _("They leave the flow here"), "logout"),
+    "send": (KIND_NAMES["send"], _("A template, from one of the senders"), "mail"),
+    "wait": (KIND_NAMES["wait"], _("So long, until a date, or until a time of day"), "schedule"),
+    "wait_for": (KIND_NAMES["wait_for"], _("With a time-out"), "hourglass_top"),
+    "condition": (KIND_NAMES["condition"], _("Two ways on, by what is known of somebody"), "call_split"),
+    "split": (KIND_NAMES["split"], _("Several ways on, by chance and weight"), "shuffle"),
+    "update": (KIND_NAMES["update"], _("Write something down about them"), "edit_note"),
+    "jump": (KIND_NAMES["jump"], _("Around once more, after a wait"), "redo"),
+    "exit": (KIND_NAMES["exit"], _("They leave the flow here"), "logout"),
 }
 WEEKDAYS = (_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun"))
 
@@ -176,13 +176,7 @@ def _lay_rails(lanes: Sequence[Lane]) -> None:
 
 def names_of(document: object) -> dict[int, str]:
     """What the steps of a flow are called, in the order in which they are written. Raises InvalidFlow."""
-    return {key: _called(step) for key, step in read(document).steps.items()}
-
-
-def _called(step: Step) -> str:
-    if step.name or step.kind == "send":
-        return step.label
-    return gettext("{kind} (step {key})").format(kind=KINDS[step.kind][0], key=step.key)
+    return {key: step.label for key, step in read(document).steps.items()}
 
 
 def _way_names(step: Raw) -> dict[str, str]:

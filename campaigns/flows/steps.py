@@ -23,6 +23,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
 from campaigns.flows import times
 
 MAX_STEPS = 200
@@ -77,6 +80,18 @@ class Exit:
     pass
 
 
+# What a step of each kind is called.
+KIND_NAMES = {
+    "send": _("Send a mail"),
+    "wait": _("Wait"),
+    "wait_for": _("Wait until something happens"),
+    "condition": _("Condition"),
+    "split": _("Split"),
+    "update": _("Set an attribute"),
+    "jump": _("Go to a step"),
+    "exit": _("Exit"),
+}
+
 What = Send | times.Duration | times.UntilDate | times.UntilTime | WaitFor | Condition | Split | Update
 What |= Jump | Exit
 
@@ -94,7 +109,10 @@ class Step:
 
     @property
     def label(self) -> str:
-        return self.name or f"Step {self.key}"
+        """What it is called: by its author, else by what it does; a mail by its number."""
+        if self.name or self.kind == "send":
+            return self.name or gettext("Step {key}").format(key=self.key)
+        return gettext("{kind} (step {key})").format(kind=KIND_NAMES[self.kind], key=self.key)
 
 
 @dataclass(frozen=True)

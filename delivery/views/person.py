@@ -5,6 +5,7 @@ Fields, consent and suppression are audience's to change, and its views are post
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -33,6 +34,8 @@ PAGE = 30
 SHOWN_PLACES = 10
 SHOWN_CAMPAIGNS = 8
 PANEL = "life"
+# In the address of a link, as templates have it.
+FILLED_IN = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.S)
 
 
 @staff_page
@@ -191,7 +194,8 @@ def _life(request: HttpRequest, customer: Customer) -> dict[str, Any]:
 
 
 def _address(links: dict[tuple[int, int], str], entry: Entry) -> str:
-    return links.get((life.content_id(entry) or 0, entry.link or 0), "")
+    """Where the link leads; what its author had filled in for each person is left out."""
+    return FILLED_IN.sub("…", links.get((life.content_id(entry) or 0, entry.link or 0), ""))
 
 
 def _places(customer: Customer) -> list[dict[str, Any]]:

@@ -24,6 +24,9 @@
     return `rgba(${red}, ${green}, ${blue}, ${alpha / 255})`;
   };
 
+  // A value without neighbours makes no line: its point is all that shows it.
+  const isAlone = (values, at) => (values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null;
+
   const dataset = (canvas, series, stacked) => {
     const variable = `var(${TONES[series.tone]})`;
     const colour = resolved(canvas, variable);
@@ -40,7 +43,7 @@
       borderRadius: bars && !stacked ? 3 : 0,
       maxBarThickness: 36,
       categoryPercentage: 0.7,
-      pointRadius: series.dashed || series.values.length > 31 ? 0 : 2.5,
+      pointRadius: series.values.map((_, at) => (!series.dashed && (series.values.length <= 31 || isAlone(series.values, at)) ? 2.5 : 0)),
       pointHoverRadius: series.dashed ? 0 : 4,
       pointBackgroundColor: colour,
       tension: 0.3,

@@ -311,14 +311,16 @@ def test_a_condition_of_a_flow_is_nested_by_clicking(page: Page, site: str, work
     group.get_by_label("Value").fill("50")
     group.get_by_role("button", name="Rule", exact=True).click()
     second = group.get_by_role("group", name="Rule 2")
-    choose(page, second, "clicked", "mail clicked")
+    choose(page, second, "this flow's mail clicked", "this flow's mail clicked")
     second.get_by_label("How", exact=True).select_option("not since")
     second.get_by_label("Step", exact=True).select_option("Welcome (step 1)")
     expect(page.locator("#asked-2")).to_contain_text(
-        "(the event's total > 50 or mail clicked not since step 1)"
+        "(the event's total > 50 or this flow's mail clicked not since step 1)"
     )
     form.get_by_role("button", name="Save the step").click()
-    expect(page.locator("#step-2 .step-words p")).to_contain_text("or mail clicked not since step 1)")
+    expect(page.locator("#step-2 .step-words p")).to_contain_text(
+        "or this flow's mail clicked not since step 1)"
+    )
     assert Flow.objects.get().steps[1]["criteria"] == {
         "all": [
             rule("mail.opened", "since_step", 1),

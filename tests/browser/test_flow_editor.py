@@ -81,7 +81,7 @@ def test_a_step_is_dragged_into_a_branch(editor: Page) -> None:
 def test_rules_follow_what_is_chosen(editor: Page) -> None:
     editor.locator("#title-7").click()
     form = editor.locator("#settings-7")
-    form.get_by_role("button", name="Field: mail opened").click()
+    form.get_by_role("button", name="Field: this flow's mail opened").click()
     editor.get_by_role("combobox", name="Search").fill("customer since")
     editor.keyboard.press("Enter")
     expect(form.get_by_label("Step", exact=True)).to_have_count(0)
@@ -89,6 +89,15 @@ def test_rules_follow_what_is_chosen(editor: Page) -> None:
     form.get_by_label("Days", exact=True).fill("30")
     form.get_by_role("button", name="Save the step").click()
     expect(editor.locator("#step-7 .step-words p")).to_contain_text("customer since in the last 30 days")
+
+
+def test_on_a_phone_branches_stand_below_each_other_also_when_one_ends(page: Page, site: str) -> None:
+    flow = make_flow(ask(1, ("subscribed", "equals", True), yes=[leave(2)]), leave(3), published=False)
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.goto(f"{site}/admin/campaigns/flow/{flow.pk}/editor/")
+    expect(page.locator("#step-3")).to_be_visible()
+    widths = page.locator(".step").evaluate_all("steps => steps.map((step) => step.offsetWidth)")
+    assert len(widths) == 3 and max(widths) < 390
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

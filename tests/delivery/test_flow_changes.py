@@ -152,6 +152,6 @@ def test_why_says_where_somebody_stands_who_has_had_no_mail(begun: None) -> None
     campaign = activated(wait(1, days=2), send(2), leave(3))
     assert "has not begun" in why.why(campaign, "ada@example.com").sentence
     work()
-    assert "Waits at “Step 1” until 28 Mar 2027" in why.why(campaign, "ada@example.com").sentence
+    assert "Waits at “Wait (step 1)” until 28 Mar 2027" in why.why(campaign, "ada@example.com").sentence
     work_at(days(2))
     assert why.why(campaign, "ada@example.com").sentence.startswith("Yes: sent")

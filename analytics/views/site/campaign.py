@@ -14,6 +14,7 @@ from analytics import failures
 from analytics.totals import Scope
 from analytics.views.frame import Asked, fresh
 from audience import access
+from campaigns import schedule
 from campaigns.models import Campaign
 from delivery import follow_ups
 from delivery.views import inbox
@@ -56,6 +57,7 @@ def campaign(request: HttpRequest, pk: int) -> HttpResponse:
     may_edit = access.may_edit(request.user, found.workspace_id)
     context = {
         "title": found.name,
+        "starts": schedule.start_on_clock(found),
         "inbox": None if found.flow_id else inbox.lines(found),
         "actions": offered(found) if may_send else [],
         "may_edit": may_edit,

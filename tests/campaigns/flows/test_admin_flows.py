@@ -83,7 +83,7 @@ def test_publishing_again_asks_where_people_go(staff: Client, running: Campaign)
     assert flow is not None
     edit(flow, wait(1, days=1), send(5), leave(3))
     page = text(staff.get(url("flow_publish", flow.pk)))
-    assert "1 at “Step 1”" in page and "Go on here in the new version" in page
+    assert "1 at “Wait (step 1)”" in page and "Go on here in the new version" in page
     staff.post(url("flow_publish", flow.pk), {"step-1": "5"})
     place = Enrollment.objects.get()
     assert (place.step, place.state, place.version.number) == (5, "arriving", 2)
@@ -146,12 +146,12 @@ def test_running_automation_is_not_changed(staff: Client) -> None:
 
 def test_page_says_how_many_are_where_and_finds_one_of_them(staff: Client, running: Campaign) -> None:
     page = text(staff.get(url("campaign_people", running.pk)))
-    assert "1 on the way" in page and "Step 1" in page
+    assert "1 on the way" in page and "Wait (step 1)" in page
     assert "has not begun this flow" in text(
         staff.get(url("campaign_people", running.pk), {"email": "nobody@example.com"})
     )
     page = text(staff.get(url("campaign_people", running.pk), {"email": "Ada@example.com"}, follow=True))
-    assert "Waits at “Step 1” until" in page
+    assert "Waits at “Wait (step 1)” until" in page
     assert "Began the flow" in page
 
 

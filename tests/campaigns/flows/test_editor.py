@@ -13,7 +13,13 @@ from audience.models import Attribute, Membership
 from campaigns.flows import editing
 from campaigns.flows.drawing import Drawing
 from campaigns.models import Flow
-from tests.factories import AttributeFactory, MembershipFactory, TemplateFactory, WorkspaceFactory
+from tests.factories import (
+    AttributeFactory,
+    CustomerFactory,
+    MembershipFactory,
+    TemplateFactory,
+    WorkspaceFactory,
+)
 from tests.flows import ask, leave, make_flow, send, split, update, wait, wait_for
 
 pytestmark = pytest.mark.django_db
@@ -153,6 +159,16 @@ def test_while_somebody_builds_criteria_they_are_put_into_words(
     staff: Client, flow: Flow, criteria: str, answer: str
 ) -> None:
     assert answer in text(staff.post(url("criteria", flow.pk), {"criteria": criteria}))
+
+
+def test_how_many_meet_criteria_is_counted_where_it_is_known(staff: Client, flow: Flow) -> None:
+    CustomerFactory.create_batch(2, workspace=flow.workspace)
+    CustomerFactory(workspace=flow.workspace, subscribed=False)
+    opted_in = json.dumps({"all": [{"field": "subscribed", "operator": "equals", "value": True}]})
+    counted = text(staff.post(url("criteria", flow.pk), {"criteria": opted_in}))
+    assert "<b>2</b> customers meet this now." in counted
+    opened = json.dumps({"all": [{"field": "mail.opened", "operator": "since_step", "value": 1}]})
+    assert "this now" not in text(staff.post(url("criteria", flow.pk), {"criteria": opened}))
     assert Flow.objects.get().steps == flow.steps
 
 
