@@ -111,6 +111,7 @@ class _Stream:
         self._in_hand: dict[int, Passed] = {}
         self._unsettled: list[Answer] = []
         self._failure: Error | None = None
+        self._is_overtaken = False
         self._started = self._settled_at = time.monotonic()
         self._end = self._started + seconds
 
@@ -169,7 +170,7 @@ class _Stream:
 
     def _portion(self) -> list[Passed]:
         """The next rows through the gate, from the mailbox providers in turn; empty: no more for now."""
-        while self._providers:
+        while self._providers and not self._is_overtaken:
             provider = self._providers[0]
             wanted = min(self._size(), self._room(provider))
             passed, looked_at = self._claim(provider, wanted) if wanted else ([], 0)
@@ -183,7 +184,14 @@ class _Stream:
 
     def _claim(self, provider: str, wanted: int) -> tuple[list[Passed], int]:
         def admit(claims: Sequence[Claim]) -> int:
-            """Count the mails against the sender's limits and note them, before the gate's commit."""
+            """Count the mails against the sender's limits and note them, before the gate's commit.
+
+            A row that this turn has in hand already lost its lease, to be sent anew: none of them, and no
+            more in this turn, or an answer to the first mail would be taken for one to the second.
+            """
+            self._is_overtaken = any(claim.row_id in self._in_hand for claim in claims)
+            if self._is_overtaken:
+                return 0
             admitted = self._take(provider, len(claims))
             self._journal.took(claims[:admitted])
             return admitted

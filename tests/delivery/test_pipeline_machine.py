@@ -109,6 +109,18 @@ def test_thawed_worker_takes_no_mail_that_was_sent_again_meanwhile(machine: Pipe
     machine.look()
 
 
+def test_thawed_worker_that_gets_a_mail_anew_takes_no_old_answer_for_a_new_one(machine: Pipeline) -> None:
+    machine.try_one(0, Verdict.NOT_SENT)
+    machine.let_leases_end()
+    machine.look()
+    machine.settle_the_unknown(unknown.send_again, 0)
+    for _ in range(len(machine.rows) + 1):
+        machine.try_one(0, Verdict.ACCEPTED)
+        machine.look()
+    machine.settle(0)
+    machine.look()
+
+
 def test_journal_of_a_claim_that_was_never_committed_takes_no_mail_from_the_next(machine: Pipeline) -> None:
     machine.die(0, "claiming", recovered=False)
     machine.pull(1)
