@@ -125,7 +125,7 @@ audit: $(INSTALLED) ## known holes in what is locked, and what looks unsafe in t
 	$(BIN)/ruff check --select S .
 	$(BIN)/python -m venv .venv/audit
 	.venv/audit/bin/pip install --quiet --disable-pip-version-check pip-audit
-	.venv/audit/bin/pip-audit --require-hashes --disable-pip --requirement requirements/production.txt
+	.venv/audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements/production.txt
 
 .PHONY: messages
 messages: $(INSTALLED) .env ## collect the texts to translate in locale/; LANG_CODE=de for which language

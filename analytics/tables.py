@@ -43,7 +43,7 @@ class Table:
     def lines(self) -> Iterator[list[Any]]:
         """What the CSV file holds: a rate has a column of its own."""
         yield [
-            heading
+            spreadsheets.cell(heading)
             for column in self.columns
             for heading in (
                 [column.heading, gettext("{heading} rate").format(heading=column.heading)]

@@ -6,6 +6,7 @@ entry about what was rolled back.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from django.http import HttpRequest, HttpResponse
 from audience.models import ApiKey, AuditEntry, Workspace
 
 MAX_VALUE = 500
+ADDRESS = re.compile(r"[^\s'\"@]+@[^\s'\"@]+")
 
 
 def program(arguments: Sequence[str]) -> str:
@@ -120,9 +122,34 @@ def record(
     )
 
 
+def changed(
+    thing: Model,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    *,
+    workspace: Workspace | int | None,
+    actor: Any = None,
+) -> None:
+    """Write that a thing was changed, with what differs; nothing when nothing does."""
+    names = [name for name, value in after.items() if before.get(name) != value]
+    if names:
+        old, new = ({name: values.get(name) for name in names} for values in (before, after))
+        record("changed", thing, workspace=workspace, actor=actor, before=old, after=new)
+
+
+def actor() -> Any:
+    """Whoever does what is done now; None for visitors of public pages, workers and commands."""
+    return _origin.get().user
+
+
 def _shown(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Values as JSON has them; what is long is cut."""
-    if values is None:
-        return None
-    plain = (bool, int, float, type(None))
-    return {key: each if isinstance(each, plain) else str(each)[:MAX_VALUE] for key, each in values.items()}
+    return None if values is None else {key: _plain(each) for key, each in values.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bool | int | float | None):
+        return value
+    # Criteria may name a person, by whose erasure no entry is changed.
+    text = ADDRESS.sub("(address)", str(value)) if isinstance(value, dict | list) else str(value)
+    return text[:MAX_VALUE]

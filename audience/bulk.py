@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from audience import attributes as typed
-from audience import refusals
+from audience import audit, refusals
 from audience.addresses import InvalidAddress, is_mailable, normalise
 from audience.consent import NO_EVIDENCE
 from audience.customers import CLEANERS, clean
@@ -63,6 +63,9 @@ def upsert(
             email = row[0]
             by_email[email] = merge(by_email[email], row) if email in by_email else row
     stored = _write(workspace, by_email, consent_note, actor)
+    created = sum(row.is_new for row in stored.values())
+    about = {"created": created, "updated": len(stored) - created}
+    audit.record("customers written", workspace=workspace, actor=actor, name="Customers", after=about)
     return [row if isinstance(row, Refused) else stored[row[0]] for row in read]
 
 

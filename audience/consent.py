@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from audience import refusals
+from audience import audit, refusals
 from audience.models import ConsentRecord, Customer, Suppression
 from audience.suppression import lift_unsubscribe, suppress
 
@@ -145,3 +145,8 @@ def _record(customer: Customer, channel: Channel, granted: bool, evidence: str, 
         evidence=evidence[:MAX_PROOF],
         **how,
     )
+    if how["actor"] is not None:
+        # Without the evidence, in which a person may be named.
+        action, name = "opted in" if granted else "opted out", f"Customer {customer.pk}"
+        after, actor = {"channel": channel.value}, how["actor"]
+        audit.record(action, customer, workspace=customer.workspace_id, actor=actor, name=name, after=after)

@@ -14,7 +14,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from audience import attributes as typed
-from audience import erasure
+from audience import audit, erasure
 from audience.addresses import InvalidAddress, is_mailable, normalise
 from audience.models import Attribute, Customer, Workspace
 
@@ -55,8 +55,9 @@ def save_customer(
     try:
         with transaction.atomic():
             erasure.bring_back(workspace.pk, [values["email"]])
-            row = _locked(workspace, values["email"], customer)
-            row.attributes = {k: v for k, v in row.attributes.items() if k not in given} | checked
+            row, is_new = _locked(workspace, values["email"], customer)
+            values["attributes"] = {k: v for k, v in row.attributes.items() if k not in given} | checked
+            _tell(row, values, is_new)
             return _write(row, values)
     except IntegrityError as error:
         raise ValidationError({"email": "Another customer has this address."}) from error
@@ -77,7 +78,9 @@ def add_attribute(workspace: Workspace, name: str, type: str) -> Attribute:
         raise ValidationError({"name": f"Every customer has “{name}” already. Choose another name."})
     row = Attribute(workspace=workspace, name=name, type=type)
     row.full_clean()
-    row.save(force_insert=True)
+    with transaction.atomic():
+        row.save(force_insert=True)
+        audit.record("added", row, workspace=workspace, after={"name": name, "type": type})
     return row
 
 
@@ -99,23 +102,40 @@ def _checked(email: str, fields: Mapping[str, str]) -> dict[str, Any]:
     return values
 
 
-def _locked(workspace: Workspace, email: str, customer: Customer | None) -> Customer:
-    """The row to change, locked, so that two doors at once do not undo each other's attributes."""
-    row: Customer
-    if customer is None:
-        row, _ = Customer.objects.select_for_update().get_or_create(
-            workspace=workspace, email=email, defaults={"unmailable": not is_mailable(email)}
-        )
-    else:
-        row = Customer.objects.of(workspace).select_for_update().get(pk=customer.pk)
-    return row
+def _locked(workspace: Workspace, email: str, customer: Customer | None) -> tuple[Customer, bool]:
+    """The row to change, and whether it is new; locked, so that no two doors undo each other's attributes."""
+    if customer is not None:
+        return Customer.objects.of(workspace).select_for_update().get(pk=customer.pk), False
+    found: tuple[Customer, bool] = Customer.objects.select_for_update().get_or_create(
+        workspace=workspace, email=email, defaults={"unmailable": not is_mailable(email)}
+    )
+    return found
+
+
+def _tell(row: Customer, values: Mapping[str, Any], is_new: bool) -> None:
+    """Note which fields a member changes, and no value: those are a person's, and the log is for good.
+
+    Who signs up by a form is told by the record of consent.
+    """
+    if audit.actor() is None:
+        return
+    workspace, name = row.workspace_id, f"Customer {row.pk}"
+    held = {**{name: getattr(row, name) for name in values if name != "attributes"}, **row.attributes}
+    given = {**values, **values["attributes"]}
+    del given["attributes"]
+    touched = [each for each in held | given if held.get(each) != given.get(each)]
+    if is_new:
+        audit.record("added", row, workspace=workspace, name=name)
+    elif touched:
+        after = {"fields": ", ".join(touched)}
+        audit.record("changed", row, workspace=workspace, name=name, after=after)
 
 
 def _write(row: Customer, values: Mapping[str, Any]) -> Customer:
     for field, value in values.items():
         setattr(row, field, value)
     row.updated_at = timezone.now()
-    row.save(update_fields=[*values, "attributes", "updated_at"])
+    row.save(update_fields=[*values, "updated_at"])
     return row
 
 

@@ -42,9 +42,10 @@ def suppress(
     """
     address = normalise(email)
     with transaction.atomic():
-        _write(workspace, [address], reason, note, actor)
+        written = _write(workspace, [address], reason, note, actor)
         # The statement has locked the row, changed or not: a concurrent lift cannot take it away.
         row: Suppression = Suppression.objects.of(workspace).get(email=address)
+        _tell(workspace, reason, written, actor, row)
     return row
 
 
@@ -65,6 +66,7 @@ def suppress_many(
     written = 0
     while chunk := list(islice(addresses, CHUNK)):
         written += _write(workspace, chunk, reason, note, actor)
+    _tell(workspace, reason, written, actor)
     return written
 
 
@@ -120,6 +122,17 @@ def _write(workspace: Workspace, addresses: list[str], reason: Reason, note: str
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         return int(cursor.rowcount)
+
+
+def _tell(
+    workspace: Workspace, reason: Reason, written: int, actor: User | None, row: Suppression | None = None
+) -> None:
+    """Note what somebody has put on the list, without addresses; what mails bring in is told by events."""
+    if actor is None or not written:
+        return
+    name = f"Suppression {row.pk}" if row else "Suppressions"
+    after = {"reason": reason.value, "addresses": written}
+    audit.record("suppressed", row, workspace=workspace, actor=actor, name=name, after=after)
 
 
 def _weaker_than(reason: Reason) -> list[str]:

@@ -18,6 +18,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.db.utils import IntegrityError
 
+from audience import audit
 from campaigns.esps import ESPS
 from campaigns.models import AttachedFile, Attachment, ContentAttachment, Sender, Template
 
@@ -75,7 +76,10 @@ def attach(template: Template, name: str, data: bytes) -> Attachment:
     try:
         with transaction.atomic():
             file = _keep(template, content_type, data)
-            return Attachment.objects.create(template=template, file=file, name=name)
+            made: Attachment = Attachment.objects.create(template=template, file=file, name=name)
+            about = {"bytes": file.size}
+            audit.record("attached", template, workspace=template.workspace_id, name=name, after=about)
+            return made
     except IntegrityError as error:
         raise Unfit(f"There is an attachment “{name}” already. Remove it, or rename this file.") from error
 
@@ -85,7 +89,10 @@ def remove(attachment: Attachment) -> None:
 
     Campaigns that run keep what was frozen for them. May be repeated.
     """
-    Attachment.objects.filter(pk=attachment.pk).delete()
+    with transaction.atomic():
+        if Attachment.objects.filter(pk=attachment.pk).delete()[0]:
+            template = attachment.template
+            audit.record("detached", template, workspace=template.workspace_id, name=attachment.name)
     attached, frozen = (
         Exists(model.objects.filter(file=OuterRef("pk"))) for model in (Attachment, ContentAttachment)
     )

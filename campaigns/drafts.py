@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from audience import audit
 from audience.audiences import Audience
 from audience.models import Segment, Workspace, WorkspaceModel
 from campaigns.models import Automation, Campaign, CampaignSender, Flow, Sender, Template
@@ -83,6 +84,7 @@ def create(
         CampaignSender.objects.bulk_create(
             CampaignSender(campaign=campaign, sender=_find(Sender, workspace, pk)) for pk in sender_ids
         )
+        _tell_made(campaign, actor, sender_ids)
     return Draft(campaign, notices)
 
 
@@ -112,6 +114,8 @@ def clone(campaign: Campaign, actor: User | None = None, **columns: Any) -> Camp
         )
         if made.kind == Campaign.Kind.AUTOMATION:
             Automation.objects.create(campaign=made, **_starts(campaign.automation))
+        about = {"copy of": campaign.pk}
+        audit.record("added", made, workspace=made.workspace_id, actor=actor, after=about)
     return made
 
 
@@ -143,6 +147,7 @@ def begin(workspace: Workspace, actor: User | None = None) -> Campaign:
             created_by=actor,
         )
         _give(made, list(senders))
+        _tell_made(made, actor, senders)
     return made
 
 
@@ -158,18 +163,21 @@ def choose_content(campaign: Campaign, sender_ids: Collection[int], **columns: A
             raise NotInWorkspace(
                 f"There is no sender {min(foreign)} in {campaign.workspace}. Choose another."
             )
+        before = _weights(campaign)
         campaign.sender_shares.exclude(sender__in=sender_ids).delete()
-        held = set(campaign.sender_shares.values_list("sender_id", flat=True))
-        _give(campaign, [pk for pk in sender_ids if pk not in held])
+        _give(campaign, [pk for pk in sender_ids if pk not in before])
+        _tell_senders(campaign, before)
 
 
 def change(campaign: Campaign, **columns: Any) -> None:
     """Change columns of a draft with one conditional UPDATE. Raises NotADraft when it is none any more."""
-    changed = Campaign.objects.filter(pk=campaign.pk, status=Campaign.Status.DRAFT).update(
-        updated_at=Now(), **columns
-    )
-    if not changed:
-        raise NotADraft
+    drafts = Campaign.objects.filter(pk=campaign.pk, status=Campaign.Status.DRAFT)
+    with transaction.atomic():
+        before = drafts.select_for_update().values("pk", *columns).first()
+        if before is None or not drafts.update(updated_at=Now(), **columns):
+            raise NotADraft
+        after = drafts.values("pk", *columns).get()
+        audit.changed(campaign, before, after, workspace=campaign.workspace_id)
     campaign.refresh_from_db()
 
 
@@ -177,7 +185,9 @@ def change(campaign: Campaign, **columns: Any) -> None:
 def automate(campaign: Campaign, **columns: Any) -> Automation:
     """Make a draft an automation, or change how it starts people. Raises NotADraft."""
     change(campaign, kind=Campaign.Kind.AUTOMATION)
+    held = Automation.objects.filter(campaign=campaign).values(*columns).first()
     automation, _ = Automation.objects.update_or_create(campaign=campaign, defaults=columns)
+    audit.changed(automation, held or {}, columns, workspace=campaign.workspace_id)
     return automation
 
 
@@ -186,6 +196,22 @@ def make_one_off(campaign: Campaign) -> None:
     """Make an automation that is a draft a campaign to its audience again. Raises NotADraft."""
     change(campaign, kind=Campaign.Kind.CAMPAIGN)
     Automation.objects.filter(campaign=campaign).delete()
+
+
+def _tell_made(campaign: Campaign, actor: User | None, sender_ids: Iterable[int]) -> None:
+    names = ("name", "audience", "segment_id", "template_id", "flow_id")
+    about = {name: getattr(campaign, name) for name in names} | {"senders": [*sender_ids]}
+    audit.record("added", campaign, workspace=campaign.workspace_id, actor=actor, after=about)
+
+
+def _weights(campaign: Campaign) -> dict[int, int]:
+    """Who sends the campaign, with the share of each."""
+    return dict(campaign.sender_shares.order_by("sender").values_list("sender_id", "weight"))
+
+
+def _tell_senders(campaign: Campaign, before: Mapping[int, int]) -> None:
+    after = {"senders": _weights(campaign)}
+    audit.changed(campaign, {"senders": before}, after, workspace=campaign.workspace_id)
 
 
 def _give(campaign: Campaign, sender_ids: Collection[int]) -> None:
@@ -210,8 +236,10 @@ def revise(campaign: Campaign, *, weights: Mapping[int, int] | None = None, **co
         CampaignSender(campaign=campaign, sender=_find(Sender, campaign.workspace, pk), weight=weight)
         for pk, weight in weights.items()
     ]
+    before = _weights(campaign)
     campaign.sender_shares.all().delete()
     CampaignSender.objects.bulk_create(shares)
+    _tell_senders(campaign, before)
 
 
 # Columns of a campaign that name something of its workspace.

@@ -13,7 +13,9 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
 from django.conf import settings
+from django.db import transaction
 
+from audience import audit
 from audience.models import Workspace
 from campaigns.models import Image
 
@@ -59,20 +61,17 @@ def keep(workspace: Workspace, name: str, data: bytes, actor: User | None = None
         raise Unfit(f"“{name}” is no complete PNG, JPEG or GIF. Save it as one of these, and try again.")
     if max(found.width, found.height) > SIDE_LIMIT:
         raise Unfit(f"“{name}” is wider or higher than {SIDE_LIMIT:,} pixels. Make it smaller first.")
-    image: Image = Image.objects.get_or_create(
-        workspace=workspace,
-        digest=hashlib.sha256(data).hexdigest(),
-        defaults={
-            "kind": found.kind,
-            "name": name,
-            "width": found.width,
-            "height": found.height,
-            "size": len(data),
-            "data": data,
-            "uploaded_by": actor,
-        },
-    )[0]
-    return image
+    columns = {"kind": found.kind, "name": name, "width": found.width, "height": found.height}
+    columns |= {"size": len(data), "data": data, "uploaded_by": actor}
+    with transaction.atomic():
+        image, is_new = Image.objects.get_or_create(
+            workspace=workspace, digest=hashlib.sha256(data).hexdigest(), defaults=columns
+        )
+        if is_new:
+            about = {"bytes": len(data)}
+            audit.record("picture uploaded", image, workspace=workspace, actor=actor, name=name, after=about)
+    made: Image = image
+    return made
 
 
 def too_large(name: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from django.apps import apps
 from django.db import models, transaction
 
-from campaigns.credentials import CredentialsUnreadable, is_current, rotated
+from audience.credentials import CredentialsUnreadable, is_current, rotated
 
 BATCH = 500
 PREFIX = "sealed_"

@@ -179,14 +179,17 @@ def reopen(campaign: Campaign, actor: User | None, reason: str) -> None:
 
 def note(campaign: Campaign, actor: User | None, words: str) -> None:
     """Write into the campaign's history what was done that leaves its status as it is."""
-    CampaignTransition.objects.create(
-        campaign=campaign,
-        action="note",
-        from_status=campaign.status,
-        to_status=campaign.status,
-        actor=actor,
-        reason=words[:500],
-    )
+    with transaction.atomic(savepoint=False):
+        CampaignTransition.objects.create(
+            campaign=campaign,
+            action="note",
+            from_status=campaign.status,
+            to_status=campaign.status,
+            actor=actor,
+            reason=words[:500],
+        )
+        about = {"note": words}
+        audit.record("noted", campaign, workspace=campaign.workspace_id, actor=actor, after=about)
 
 
 def was_ended_by_hand(campaign: Campaign) -> bool:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
+from django.db import transaction
+
+from audience import audit
 from campaigns import egress
 from campaigns.models import Grant, Sender
 from campaigns.oauth import provider_of
@@ -12,9 +15,13 @@ from campaigns.oauth import provider_of
 
 def reinstate(sender: Sender) -> bool:
     """Let a stopped sender be used again, because somebody has mended it. False when it was not stopped."""
-    mended = Sender.objects.filter(pk=sender.pk, state=Sender.State.STOPPED).update(
-        state=Sender.State.UNVERIFIED, last_error=""
-    )
+    with transaction.atomic():
+        mended = Sender.objects.filter(pk=sender.pk, state=Sender.State.STOPPED).update(
+            state=Sender.State.UNVERIFIED, last_error=""
+        )
+        if mended:
+            before, after = {"state": Sender.State.STOPPED}, {"state": Sender.State.UNVERIFIED}
+            audit.changed(sender, before, after, workspace=sender.workspace_id)
     sender.refresh_from_db(fields=["state", "last_error"])
     return bool(mended)
 
@@ -30,7 +37,7 @@ def await_connection(sender: Sender) -> bool:
     grant = Grant.objects.filter(pk=sender.pk).first()
     rows = Sender.objects.filter(pk=sender.pk)
     if provider is None:
-        Grant.objects.filter(pk=sender.pk).delete()
+        _forget(sender, grant)
         rows.filter(state=Sender.State.RECONNECT).update(state=Sender.State.UNVERIFIED, last_error="")
     elif grant is None or (grant.provider, grant.account.lower()) != (
         provider.name,
@@ -39,6 +46,13 @@ def await_connection(sender: Sender) -> bool:
         rows.update(state=Sender.State.RECONNECT, last_error=_not_connected(sender, grant))
     sender.refresh_from_db(fields=["state", "last_error"])
     return sender.state == Sender.State.RECONNECT
+
+
+@transaction.atomic
+def _forget(sender: Sender, grant: Grant | None) -> None:
+    if grant is not None and Grant.objects.filter(pk=sender.pk).delete()[0]:
+        before = {"account": grant.account}
+        audit.record("mailbox disconnected", sender, workspace=sender.workspace_id, before=before)
 
 
 def _not_connected(sender: Sender, grant: Grant | None) -> str:

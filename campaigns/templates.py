@@ -10,6 +10,7 @@ from django.db.models import Count, Q
 from django.db.utils import IntegrityError
 from django.utils import timezone
 
+from audience import audit
 from audience.models import Workspace
 from campaigns import attachments
 from campaigns.content import compile_template
@@ -141,6 +142,7 @@ def delete(template: Template) -> None:
     cannot be activated until they are given another.
     """
     with transaction.atomic():
+        audit.record("deleted", template, workspace=template.workspace_id)
         Campaign.objects.filter(template=template).update(template=None)
         for attachment in template.attachments.all():
             attachments.remove(attachment)
@@ -153,6 +155,7 @@ def _write(row: Template, name: str, sources: Sources, actor: User | None, note:
         # It was not made here: what it said until now must not be lost.
         _keep(row, Sources.of(row), None)
     if name != row.name:
+        audit.changed(row, {"name": row.name}, {"name": name}, workspace=row.workspace_id, actor=actor)
         row.name = name
         row.save(update_fields=["name", "updated_at"])
     if sources == Sources.of(row):
@@ -175,6 +178,9 @@ def _keep(template: Template, sources: Sources, actor: User | None, note: str = 
         note=note,
         **asdict(sources),
     )
+    # What they said is in the versions.
+    before, after = ({"version": number} for number in (template.version - 1, template.version))
+    audit.changed(template, before, after, workspace=template.workspace_id, actor=actor)
 
 
 def _free_name(workspace: Workspace, name: str) -> str:

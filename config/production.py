@@ -12,7 +12,10 @@ from django.views.debug import SafeExceptionReporterFilter
 
 LEAST_LENGTH = 50
 LEAST_LETTERS = 5
-USES = {"LINK_KEYS": "sign links in mails", "CREDENTIAL_KEYS": "encrypt senders' passwords"}
+USES = {
+    "LINK_KEYS": "sign links in mails",
+    "CREDENTIAL_KEYS": "encrypt senders' passwords and second factors",
+}
 
 
 def refuse_unless_complete(env: Any, site_url: str, secret_key: str, hosts: list[str]) -> None:
@@ -33,10 +36,7 @@ def _key_problems(env: Any, secret_key: str) -> list[str]:
     problems = []
     if len(secret_key) < LEAST_LENGTH or len(set(secret_key)) < LEAST_LETTERS or "insecure" in secret_key:
         problems.append(f"SECRET_KEY is too weak. Use {LEAST_LENGTH} random characters or more.")
-    for name, use in (
-        ("LINK_KEYS", "sign links in mails"),
-        ("CREDENTIAL_KEYS", "encrypt senders' passwords"),
-    ):
+    for name, use in USES.items():
         keys = env.list(name, default=[])
         if not keys or not all(keys):
             problems.append(f"{name} is not set. Give it a key of its own, to {use}; keep it for years.")

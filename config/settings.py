@@ -53,7 +53,8 @@ DATA_DIR.mkdir(parents=True, exist_ok=True)
 # Keys that sign unsubscribe links; the first signs, all verify. Kept apart from SECRET_KEY, since a
 # link in a mail must work for years while SECRET_KEY may be changed after a leak.
 LINK_KEYS = env.list("LINK_KEYS", default=[SECRET_KEY, *SECRET_KEY_FALLBACKS])
-# Keys that encrypt the senders' passwords; the first encrypts, all decrypt.
+# Keys that encrypt senders' passwords, tokens of mailboxes and keys of second factors; the first encrypts,
+# all decrypt.
 CREDENTIAL_KEYS = env.list("CREDENTIAL_KEYS", default=[SECRET_KEY, *SECRET_KEY_FALLBACKS])
 
 # Reached by others than this machine: what is missing for that stops the start (config/production.py).

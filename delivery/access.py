@@ -19,7 +19,7 @@ from authlib.integrations.requests_client import OAuth2Session
 from django.db import transaction
 from django.utils import timezone
 
-from campaigns.credentials import CredentialsUnreadable
+from audience.credentials import CredentialsUnreadable
 from campaigns.models import Grant, Sender
 from campaigns.oauth import OAuthProvider, callback_url, provider_of
 from delivery import sessions

@@ -16,6 +16,8 @@ from django.conf import settings
 from django.db import connection
 from psycopg.conninfo import make_conninfo
 
+from audience import audit
+
 # Made anew by itself, or this host's own: a restored installation must ask before it sends.
 LEFT_OUT = ("static", "installation.json", "sender.lock", "first-login.txt")
 PROGRAMS = {
@@ -45,6 +47,7 @@ def back_up(target: Path) -> None:
     except BaseException:
         shutil.rmtree(target)
         raise
+    audit.record("backed up", name=str(target))
 
 
 def _write(target: Path) -> None:
@@ -78,7 +81,12 @@ def restore(source: Path) -> None:
     else:
         _run("restore", _database(), str(source / name))
     with tarfile.open(source / "data.tar.gz") as archive:
-        archive.extractall(settings.DATA_DIR, filter="data")
+        try:
+            archive.extractall(settings.DATA_DIR, filter="data")
+        except tarfile.FilterError as error:
+            raise CannotRestore(
+                f"data.tar.gz is no backup of ours: {error}. Look where it comes from."
+            ) from error
 
 
 def _database() -> str:

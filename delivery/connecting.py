@@ -18,7 +18,8 @@ from authlib.oauth2 import OAuth2Error
 from django.db import transaction
 from django.utils import timezone
 
-from campaigns.credentials import CredentialsUnreadable, seal
+from audience import audit
+from audience.credentials import CredentialsUnreadable, seal
 from campaigns.models import Grant, Sender, SenderLimit
 from campaigns.oauth import OAuthProvider, callback_url
 from delivery import access, senders
@@ -86,7 +87,7 @@ def connect(
             f"apps ({provider.where_to_revoke}), then connect again."
         )
     account = _account(sender, provider, str(told["access_token"]))
-    _keep(sender, provider, account, told, granted)
+    _keep(sender, provider, account, told, granted, actor)
     logger.info("mailbox connected", extra={"sender": sender.pk})
     return senders.resume_waiting(sender, actor)
 
@@ -102,6 +103,8 @@ def disconnect(sender: Sender, provider: OAuthProvider) -> bool:
         grant = Grant.objects.select_for_update().filter(pk=sender.pk).first()
         if grant is not None:
             grant.delete()
+            before = {"account": grant.account}
+            audit.record("mailbox disconnected", sender, workspace=sender.workspace_id, before=before)
         words = "The mailbox was disconnected by somebody. Connect it to send."
         Sender.objects.filter(pk=sender.pk).update(state=Sender.State.RECONNECT, last_error=words)
     senders.relieve(sender)
@@ -160,7 +163,12 @@ def _account(sender: Sender, provider: OAuthProvider, token: str) -> str:
 
 @transaction.atomic
 def _keep(
-    sender: Sender, provider: OAuthProvider, account: str, told: Mapping[str, Any], granted: list[str]
+    sender: Sender,
+    provider: OAuthProvider,
+    account: str,
+    told: Mapping[str, Any],
+    granted: list[str],
+    actor: User | None,
 ) -> None:
     columns = {
         "provider": provider.name,
@@ -170,10 +178,14 @@ def _keep(
         "may_look_up": provider.may_look_up(granted),
         "connected_at": timezone.now(),
     }
+    held = Grant.objects.filter(pk=sender.pk).values("provider", "account").first()
     _, is_new = Grant.objects.update_or_create(sender=sender, defaults=columns)
     Sender.objects.filter(pk=sender.pk).update(state=Sender.State.READY, last_error="")
     if is_new:
         _preset(sender, provider)
+    after = {"provider": provider.name, "account": account, "allows": " ".join(granted)}
+    workspace = sender.workspace_id
+    audit.record("mailbox connected", sender, workspace=workspace, actor=actor, before=held, after=after)
 
 
 def _preset(sender: Sender, provider: OAuthProvider) -> None:

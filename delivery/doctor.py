@@ -13,9 +13,10 @@ from django.contrib.auth.models import User
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
-from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from campaigns.credentials import CredentialsUnreadable
+from audience.accounts import second_factor
+from audience.credentials import CredentialsUnreadable
+from audience.models import Authenticator
 from campaigns.models import Sender
 from delivery import health, heartbeats, installation, sql
 from delivery.models import Heartbeat
@@ -133,7 +134,10 @@ def _people() -> Iterator[Finding]:
     staff = User.objects.filter(is_superuser=True, is_active=True)
     if not staff.exists():
         yield Finding("Nobody runs this site.", "Run `manage.py createsuperuser`.")
-    guarded = TOTPDevice.objects.filter(confirmed=True).values("user")
+    guarded = Authenticator.objects.filter(confirmed=True).values("user")
     if settings.PRODUCTION and (bare := staff.exclude(pk__in=guarded).count()):
         words = f"{bare} of the superusers have no second factor."
         yield Finding(words, "Ask them to set one up, or set SECOND_FACTOR_REQUIRED=true.", grave=False)
+    if lost := second_factor.unreadable():
+        words = f"The second factors of {lost} accounts cannot be read with today's CREDENTIAL_KEYS."
+        yield Finding(words, "Add the key of before, or run `manage.py turn_off_second_factor` for them.")

@@ -15,7 +15,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Max, Min
 
-from audience import addresses, audiences
+from audience import addresses, audiences, audit
 from audience.audiences import Audience
 from audience.models import Customer, Segment, Suppression, Workspace
 from campaigns.content import CUSTOMER_COLUMNS, ContentError, RenderError, compile_template
@@ -48,8 +48,8 @@ class Outcome:
 def send(campaign: Campaign, address: str, customer: Customer | None) -> Outcome:
     """Send a test of the campaign's template to a normalised address, rendered as a customer.
 
-    Writes nothing. Takes as long as the mail server does, so no transaction may be open. Whatever
-    goes wrong is said in the outcome, never raised.
+    Writes an entry of the audit log alone. Takes as long as the mail server does, so no transaction may be
+    open. Whatever goes wrong is said in the outcome, never raised.
     """
     problem = _refusal(campaign, address, customer)
     if problem or campaign.template is None or customer is None:
@@ -61,7 +61,7 @@ def send(campaign: Campaign, address: str, customer: Customer | None) -> Outcome
         mail = build(campaign, campaign.template, sender, address, customer)
     except (ContentError, RenderError) as error:
         return Outcome(f"The template cannot be rendered as {customer.email}: {error}")
-    return Outcome(_said(_hand_over(sender, mail)), address, customer.email, sender)
+    return Outcome(_tried(campaign, sender, mail, address), address, customer.email, sender)
 
 
 def send_template(template: Template, sender: Sender, address: str, customer: Customer | None) -> Outcome:
@@ -79,7 +79,7 @@ def send_template(template: Template, sender: Sender, address: str, customer: Cu
         mail = build(campaign, template, sender, address, customer)
     except (ContentError, RenderError) as error:
         return Outcome(f"The template cannot be rendered as {customer.email}: {error}")
-    return Outcome(_said(_hand_over(sender, mail)), address, customer.email, sender)
+    return Outcome(_tried(template, sender, mail, address), address, customer.email, sender)
 
 
 def send_from(sender: Sender, address: str) -> Outcome:
@@ -94,10 +94,10 @@ def send_from(sender: Sender, address: str) -> Outcome:
     content = Content(subject=compiled.subject, html=compiled.html, text=compiled.text)
     nobody: dict[str, Any] = {**dict.fromkeys(CUSTOMER_COLUMNS, ""), "attributes": {}}
     campaign = Campaign(id=0, workspace=sender.workspace, name=sender.name, content=content)
-    answer = _hand_over(sender, _built(campaign, sender, Recipient(0, 0, address, nobody)))
-    if answer.verdict is Verdict.ACCEPTED:
+    problem = _tried(sender, sender, _built(campaign, sender, Recipient(0, 0, address, nobody)), address)
+    if not problem:
         senders.proven(sender)
-    return Outcome(_said(answer), address, sender=sender)
+    return Outcome(problem, address, sender=sender)
 
 
 def build(campaign: Campaign, template: Template, sender: Sender, address: str, customer: Customer) -> Mail:
@@ -172,6 +172,15 @@ def _address_refusal(workspace: Workspace, address: str) -> str:
 def _sender(campaign: Campaign) -> Sender | None:
     share = campaign.sender_shares.filter(sender__state__in=Sender.USABLE).select_related("sender").first()
     return share.sender if share else None
+
+
+def _tried(thing: Campaign | Template | Sender, sender: Sender, mail: Mail, address: str) -> str:
+    """Hand a test over, and note it: why it was not taken, empty when it was."""
+    problem = _said(_hand_over(sender, mail))
+    # Without the address, which may be a customer's.
+    about = {"sender": sender.name, "domain": address.rpartition("@")[2], "taken": not problem}
+    audit.record("test sent", thing, workspace=sender.workspace_id, after=about)
+    return problem
 
 
 def _hand_over(sender: Sender, mail: Mail) -> Answer:

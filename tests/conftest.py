@@ -6,13 +6,18 @@ import os
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
+from pytest_django import Settings
+
+if TYPE_CHECKING:
+    from campaigns.models import Campaign
+    from tests.world import World
 
 TESTS = Path(__file__).parent
 # What takes minutes and would show the same on both databases: the one run of `make test` that it is in.
@@ -98,6 +103,23 @@ def utc() -> Iterator[None]:
     """Keep a time zone that a page has activated out of the next test."""
     yield
     timezone.deactivate()
+
+
+@pytest.fixture
+def world(db: None, settings: Settings, tmp_path: Path) -> World:
+    # The admin's modules, which it needs, come with the site's URLs.
+    from tests.world import make_world
+
+    return make_world(settings, tmp_path)
+
+
+@pytest.fixture
+def elsewhere(world: World) -> Campaign:
+    """A draft in the other workspace."""
+    from tests.factories import CampaignFactory
+
+    made: Campaign = CampaignFactory(workspace=world.other)
+    return made
 
 
 @pytest.fixture

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from lxml import html as lxml_html
-from pytest_django import Settings
 
 from analytics import roll_up
 from campaigns.models import Campaign
-from tests.factories import CampaignFactory, UserFactory
+from tests.factories import UserFactory
 from tests.pages import addresses, more, pages
-from tests.world import World, make_world
+from tests.world import World
 
 # What a look at a page may do once more when there is more: a page of a list, a choice that is offered.
 SLACK = 3
@@ -29,24 +27,15 @@ FIELDS = f"//input[not({NO_FIELD})] | //select | //textarea"
 
 
 @pytest.fixture
-def world(db: None, settings: Settings, tmp_path: Path) -> World:
-    return make_world(settings, tmp_path)
-
-
-@pytest.fixture
-def draft(world: World) -> Campaign:
-    campaign: Campaign = CampaignFactory(workspace=world.other)
-    return campaign
-
-
-@pytest.fixture
 def client(client: Client) -> Client:
     client.force_login(UserFactory(is_superuser=True))
     return client
 
 
-def test_no_page_asks_more_for_many_rows_than_for_few(world: World, draft: Campaign, client: Client) -> None:
-    urls = addresses(world, draft)
+def test_no_page_asks_more_for_many_rows_than_for_few(
+    world: World, elsewhere: Campaign, client: Client
+) -> None:
+    urls = addresses(world, elsewhere)
     more(world.other, 2)
     few = queries(client, urls)
     more(world.other, 5)
@@ -57,9 +46,9 @@ def test_no_page_asks_more_for_many_rows_than_for_few(world: World, draft: Campa
 
 
 def test_headings_come_in_order_and_every_field_has_a_label(
-    world: World, draft: Campaign, client: Client
+    world: World, elsewhere: Campaign, client: Client
 ) -> None:
-    seen = list(pages(client, addresses(world, draft)))
+    seen = list(pages(client, addresses(world, elsewhere)))
     assert len(seen) > 60
     assert [(url, problem) for url, page in seen for problem in problems(page)] == []
 

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from django.conf import settings as site
 from pytest_django import Settings
 
@@ -15,7 +14,7 @@ from config.api import api
 from tests.api.walk import body_of, filled, operations
 from tests.role_walk import EVERYBODY, NOBODY, STRANGER, api_cell, cell, people, programs, table
 from tests.test_workspace_wall import PUBLIC, routes, urls_of
-from tests.world import World, make_world
+from tests.world import World
 
 DOCS = Path(site.BASE_DIR) / "docs" / "roles.md"
 METHODS = "[A-Z]+ /api/"
@@ -25,11 +24,6 @@ OPEN = {"", "health/", "health/live/", "admin/login/", "admin/logout/", "admin/j
 }
 # Those that Drumbeat comes with, which are in no workspace.
 DESIGNS = {"templates/designs/<slug:key>/"}
-
-
-@pytest.fixture
-def world(db: None, settings: Settings, tmp_path: Path) -> World:
-    return make_world(settings, tmp_path)
 
 
 def walked(world: World) -> Iterator[tuple[str, list[str]]]:

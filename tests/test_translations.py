@@ -12,12 +12,11 @@ from django.conf import settings as django_settings
 from django.test import Client
 from django.utils.translation import trans_real
 from lxml import html as lxml_html
-from pytest_django import Settings
 
 from campaigns.models import Campaign
-from tests.factories import CampaignFactory, UserFactory
+from tests.factories import UserFactory
 from tests.pages import addresses, more, pages
-from tests.world import World, make_world
+from tests.world import World
 
 OPEN, CLOSE = "⟦⟧"
 TEMPLATES = Path(django_settings.BASE_DIR) / "templates"
@@ -70,17 +69,6 @@ class Marked(NullTranslations):
 
 
 @pytest.fixture
-def world(db: None, settings: Settings, tmp_path: Path) -> World:
-    return make_world(settings, tmp_path)
-
-
-@pytest.fixture
-def draft(world: World) -> Campaign:
-    campaign: Campaign = CampaignFactory(workspace=world.other)
-    return campaign
-
-
-@pytest.fixture
 def marked() -> Iterator[None]:
     trans_real._active.value = Marked()
     yield
@@ -116,14 +104,14 @@ def test_words_outside_translations_are_found() -> None:
 
 @pytest.mark.usefixtures("marked")
 def test_what_the_templates_say_comes_translated_on_every_page(
-    world: World, draft: Campaign, client: Client
+    world: World, elsewhere: Campaign, client: Client
 ) -> None:
     more(world.other, 2)
     client.force_login(UserFactory(is_superuser=True))
     own = {
         literal[1:-1] for path in TEMPLATES.rglob("*.html") for literal in LITERAL.findall(path.read_text())
     }
-    seen = {url: texts(page) for url, page in pages(client, addresses(world, draft))}
+    seen = {url: texts(page) for url, page in pages(client, addresses(world, elsewhere))}
     assert len(seen) > 60
     assert sum(CLOSE in text for page in seen.values() for text in page) > 5000
     ours = [page for url, page in seen.items() if not url.startswith(FROM_MODELS)]

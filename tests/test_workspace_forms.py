@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db.models import Model
 from django.test import Client
-from pytest_django import Settings
 
 from audience.models import (
     Attribute,
@@ -26,13 +24,7 @@ from tests.factories import (
     TemplateFactory,
     WorkspaceFactory,
 )
-from tests.world import BEGINNING, MARK, World, everything, make_world, shows_nothing
-
-
-@pytest.fixture
-def world(db: None, settings: Settings, tmp_path: Path) -> World:
-    return make_world(settings, tmp_path)
-
+from tests.world import BEGINNING, MARK, World, everything, shows_nothing
 
 # --- Ids inside queries and forms --------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from analytics import roll_up, state
 from analytics.people import Question
 from analytics.tables import Chart, Table
 from analytics.totals import Scope
-from audience import access
+from audience import access, audit
 from audience.models import Workspace, workspaces_visible_to
 from campaigns.models import Campaign
 from delivery.views.frame import show
@@ -104,6 +104,7 @@ def report(
     if wanted := request.GET.get("csv"):
         if wanted not in by_key:
             raise Http404("This report has no such table.")
+        _tell(asked, context, by_key[wanted])
         return csv_file(f"{context['title']} {by_key[wanted].title}", by_key[wanted].lines())
     shown = {
         "asked": asked,
@@ -116,6 +117,14 @@ def report(
         ],
     }
     return show(request, template, {**shown, **context})
+
+
+def _tell(asked: Asked, context: Mapping[str, Any], table: Table) -> None:
+    """Note who took a table along, for the owners of each workspace that it is about."""
+    campaign: Campaign | None = context.get("campaign")
+    about = [campaign.workspace] if campaign else asked.workspaces()
+    for workspace in about:
+        audit.record("exported", campaign, workspace=workspace, name=table.title, after={"list": table.key})
 
 
 def top_tabs(asked: Asked, current: str) -> list[dict[str, Any]]:

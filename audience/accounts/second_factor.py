@@ -1,11 +1,12 @@
 """The second factor: codes of an authenticator app (TOTP, RFC 6238), and recovery codes for when it is lost.
 
-A code is good once, wrong ones make the next try wait (django-otp does both, for the account and not for
-the log-in). Recovery codes are kept as keyed hashes and each is good once.
+The app's key is kept encrypted. A code is good once, wrong ones make the next try wait (django-otp does both,
+for the account and not for the log-in). Recovery codes are kept as keyed hashes and each is good once.
 """
 
 from __future__ import annotations
 
+import logging
 import secrets
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,13 @@ from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from audience import audit
+from audience.credentials import CredentialsUnreadable
+from audience.models import Authenticator
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+
+logger = logging.getLogger(__name__)
 
 RECOVERY_CODES = 10
 # Without letters and digits that are mistaken for each other.
@@ -31,21 +36,24 @@ def is_on(user: User) -> bool:
     return bool(TOTPDevice.objects.filter(user=user, confirmed=True).exists())
 
 
-def begin(user: User) -> TOTPDevice:
+def begin(user: User) -> Authenticator:
     """The key to put into an authenticator app; nothing counts before confirm(). May be repeated."""
-    device: TOTPDevice = TOTPDevice.objects.get_or_create(
+    device: Authenticator = Authenticator.objects.get_or_create(
         user=user, confirmed=False, defaults={"name": "app"}
     )[0]
+    if not _is_readable(device):
+        device.delete()
+        return begin(user)
     return device
 
 
 @transaction.atomic
-def confirm(device: TOTPDevice, code: str) -> list[str] | None:
+def confirm(device: Authenticator, code: str) -> list[str] | None:
     """Turn the second factor on, if the code proves that the app has the key: the recovery codes, else None.
 
     Replaces what was there before. The codes are shown once and known to nobody afterwards.
     """
-    device = TOTPDevice.objects.select_for_update().get(pk=device.pk)
+    device = Authenticator.objects.select_for_update().get(pk=device.pk)
     if not _is_right(device, code):
         return None
     TOTPDevice.objects.filter(user=device.user).exclude(pk=device.pk).delete()
@@ -69,7 +77,7 @@ def verify(user: User, code: str) -> Device | None:
     """
     typed = code.replace(" ", "").replace("-", "").lower()
     with transaction.atomic():
-        for model, told in ((TOTPDevice, typed), (StaticDevice, _digest(typed))):
+        for model, told in ((Authenticator, typed), (StaticDevice, _digest(typed))):
             device = model.objects.select_for_update().filter(user=user, confirmed=True).first()
             if device is not None and model is _kind(typed) and _is_right(device, told):
                 return device
@@ -80,7 +88,7 @@ def verify(user: User, code: str) -> Device | None:
 def closed_until(user: User) -> datetime | None:
     """When the next code is looked at, after wrong ones."""
     waits = []
-    for model in (TOTPDevice, StaticDevice):
+    for model in (Authenticator, StaticDevice):
         for device in model.objects.filter(user=user, confirmed=True):
             allowed, why = device.verify_is_allowed()
             waits += [] if allowed else [why["locked_until"]]
@@ -95,13 +103,30 @@ def turn_off(user: User, actor: User | None = None) -> None:
     audit.record("second factor off", user, actor=actor)
 
 
+def unreadable() -> int:
+    """How many accounts have a key that none of CREDENTIAL_KEYS can read."""
+    known = Authenticator.objects.filter(confirmed=True).iterator()
+    return sum(not _is_readable(device) for device in known)
+
+
 def _kind(typed: str) -> Any:
     """Six digits come from an app, so that a wrong one does not close the way of the recovery codes."""
-    return TOTPDevice if typed.isdecimal() else StaticDevice
+    return Authenticator if typed.isdecimal() else StaticDevice
 
 
 def _is_right(device: Device, code: str) -> bool:
-    return bool(device.verify_is_allowed()[0] and device.verify_token(code))
+    """A key that cannot be read proves no code; recovery codes let its owner in."""
+    if isinstance(device, Authenticator) and not _is_readable(device):
+        logger.error("the key of a second factor cannot be read", extra={"device": device.pk})
+        return False
+    return bool(device.verify_token(code))
+
+
+def _is_readable(device: Authenticator) -> bool:
+    try:
+        return bool(device.bin_key)
+    except CredentialsUnreadable:
+        return False
 
 
 def _new_codes(user: User) -> list[str]:

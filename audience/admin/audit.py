@@ -19,7 +19,42 @@ from audience.models import AuditEntry
 SECRET = "(secret)"  # noqa: S105 - it stands for one
 
 
-class Audited:
+class AuditedDeletion:
+    """Mixed in before ModelAdmin whose forms save through the domain: deleting leaves an entry."""
+
+    def audited_name(self, obj: Any) -> str:
+        return str(obj)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        with transaction.atomic():
+            name = self.audited_name(obj)
+            audit.record("deleted", obj, workspace=_workspace_of(obj), name=name)
+            super().delete_model(request, obj)  # type: ignore[misc]
+
+
+class AuditedInlines:
+    """Mixed in before ModelAdmin: what is added, changed and taken away on the inlines of its page."""
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        with transaction.atomic():
+            super().save_formset(request, form, formset, change)  # type: ignore[misc]
+            workspace = _workspace_of(form.instance)
+            for inline in [each for each in formset.forms if each.has_changed()]:
+                _tell_inline(inline, formset, workspace)
+
+
+def _tell_inline(form: Any, formset: Any, workspace: int | None) -> None:
+    row, is_new = form.instance, form.instance in formset.new_objects
+    if row in formset.deleted_objects:
+        known = {name: value for name, value in form.initial.items() if name in form.fields}
+        audit.record("deleted", row, workspace=workspace, before=known)
+    elif is_new or row in [changed for changed, _ in formset.changed_objects]:
+        before, after = changes(form, change=not is_new)
+        action = "added" if is_new else "changed"
+        audit.record(action, row, workspace=workspace, before=before, after=after)
+
+
+class Audited(AuditedInlines, AuditedDeletion):
     """Mixed in before ModelAdmin: saving and deleting leave an entry, with what was there before."""
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
@@ -29,11 +64,6 @@ class Audited:
             if before != after:
                 action = "changed" if change else "added"
                 audit.record(action, obj, workspace=_workspace_of(obj), before=before, after=after)
-
-    def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        with transaction.atomic():
-            audit.record("deleted", obj, workspace=_workspace_of(obj))
-            super().delete_model(request, obj)  # type: ignore[misc]
 
 
 def changes(form: Any, change: bool) -> tuple[dict[str, Any] | None, dict[str, Any]]:

@@ -22,6 +22,7 @@ from unfold.widgets import (
 from audience import access, consent, customers
 from audience import attributes as typed
 from audience.addresses import InvalidAddress, normalise
+from audience.admin.audit import Audited, AuditedDeletion
 from audience.admin.base import ReadOnly, WorkspaceAdmin, WorkspaceForm, user_of
 from audience.admin.search import AddressSearch
 from audience.models import Attribute, ConsentRecord, Customer, Segment, Suppression
@@ -123,7 +124,7 @@ def attribute_field(attribute: Attribute, value: Any) -> forms.Field:
 
 
 @admin.register(Customer)
-class CustomerAdmin(AddressSearch, WorkspaceAdmin):
+class CustomerAdmin(AuditedDeletion, AddressSearch, WorkspaceAdmin):
     deletion = _(
         "The ledger remembers what was sent, and a suppression of the address stays if there is one."
     )
@@ -170,6 +171,10 @@ class CustomerAdmin(AddressSearch, WorkspaceAdmin):
             for name, value in customer.attributes.items():
                 setattr(customer, PREFIX + name, value)
         return customer
+
+    def audited_name(self, obj: Customer) -> str:
+        """The log holds no addresses."""
+        return f"Customer {obj.pk}"
 
     def save_model(self, request: HttpRequest, obj: Customer, form: CustomerForm, change: bool) -> None:
         fields = {name: form.cleaned_data[name] for name in PLAIN_FIELDS}
@@ -225,7 +230,7 @@ class AttributeForm(WorkspaceForm):
 
 
 @admin.register(Attribute)
-class AttributeAdmin(WorkspaceAdmin):
+class AttributeAdmin(Audited, WorkspaceAdmin):
     form = AttributeForm
     list_display = ("name", "type", "created_at")
     list_filter = ("type",)

@@ -25,7 +25,7 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
-from audience import access, imports
+from audience import access, audit, imports
 from audience.admin import uploads
 from audience.admin.base import ReadOnly, WorkspaceAdmin, WorkspaceChoice, user_of
 from audience.imports.mapping import FIELDS
@@ -247,6 +247,8 @@ class CustomerImportAdmin(ReadOnly, WorkspaceAdmin):
         path = imports.rejected_path(found)
         if not found.rejected or not path.exists():
             raise Http404("This import has no rejected rows.")
+        about = {"list": "rejected rows"}
+        audit.record("exported", found, workspace=found.workspace_id, name=f"Import {found.pk}", after=about)
         return FileResponse(
             path.open("rb"),
             as_attachment=True,

@@ -20,6 +20,7 @@ from django.views.decorators.http import require_POST, require_safe
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanSwitchWidget
 
 from audience import access, segments
+from audience.admin.audit import AuditedDeletion
 from audience.admin.base import WorkspaceAdmin, WorkspaceForm
 from audience.admin.criteria import CriteriaField, by_place, parse, written
 from audience.models import Segment, Workspace, workspaces_visible_to
@@ -67,7 +68,7 @@ class SegmentForm(WorkspaceForm):
 
 
 @admin.register(Segment)
-class SegmentAdmin(WorkspaceAdmin):
+class SegmentAdmin(AuditedDeletion, WorkspaceAdmin):
     form = SegmentForm
     list_display = ("name", "used_by", "updated_at")
     search_fields = ("name",)
@@ -133,6 +134,10 @@ class SegmentAdmin(WorkspaceAdmin):
         else:
             context["criteria_to_read"] = written(obj.criteria)
         return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Segment, form: Any, change: bool) -> None:
+        columns = {name: form.cleaned_data[name] for name in ("name", "criteria")}
+        obj.pk = segments.save(obj.workspace, obj if change else None, **columns).pk
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None

@@ -93,7 +93,7 @@ class UserAdmin(Audited, SuperusersOnly, DjangoUserAdmin, ModelAdmin):
 
 
 @admin.register(Group)
-class GroupAdmin(SuperusersOnly, DjangoGroupAdmin, ModelAdmin):
+class GroupAdmin(Audited, SuperusersOnly, DjangoGroupAdmin, ModelAdmin):
     """Kept for those who extend the site; Drumbeat's own rights come from memberships."""
 
 

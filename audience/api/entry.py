@@ -18,7 +18,7 @@ from django.http.multipartparser import MultiPartParserError
 from ninja.parser import Parser
 from pydantic_core import from_json
 
-from audience import api_keys, idempotency
+from audience import api_keys, idempotency, throttle
 from audience.api import limits
 from audience.api.problems import Problem
 from audience.models import ApiKey, StoredAnswer
@@ -32,6 +32,8 @@ Run = Callable[..., HttpResponse]
 KEPT_HEADERS = ("Content-Type", "ETag", "Location")
 # Said once the transaction has been rolled back; it may only come up at the commit.
 DATABASE_TROUBLE = (IntegrityError, OperationalError, InterfaceError, InternalError)
+# Of one address, without a key that is one.
+GUESSES = "60/minute"
 NAME = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -91,6 +93,9 @@ def _trouble(error: Exception) -> Problem:
 def _key(request: HttpRequest) -> ApiKey:
     scheme, _, text = request.headers.get("Authorization", "").partition(" ")
     key = api_keys.find(text.strip()) if scheme.lower() == "bearer" else None
+    if key is None and not throttle.may_here(GUESSES, "api", request.META.get("REMOTE_ADDR", "")):
+        words = "Too many requests without a valid key came from your address. Try again in a minute."
+        raise Problem(429, "too-many-requests", words, headers={"Retry-After": "60"})
     if key is None:
         raise Problem(
             401,

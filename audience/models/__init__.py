@@ -16,11 +16,13 @@ from audience.models.policy import ContactPolicy
 from audience.models.audit import AuditEntry
 from audience.models.erased import ErasedAddress
 from audience.models.api_key import ApiKey, StoredAnswer
+from audience.models.authenticator import Authenticator
 
 __all__ = [
     "ApiKey",
     "Attribute",
     "AuditEntry",
+    "Authenticator",
     "ConsentRecord",
     "ContactPolicy",
     "Customer",

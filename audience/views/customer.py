@@ -7,7 +7,6 @@ from zoneinfo import available_timezones
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext
@@ -15,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from audience import access, audit, consent, customers, suppression, zones
+from audience import access, consent, customers, suppression, zones
 from audience.models import Attribute, ConsentRecord, Customer, Suppression
 from audience.views.frame import show, staff_page
 
@@ -96,9 +95,7 @@ def suppress(request: HttpRequest, pk: int) -> HttpResponse:
     customer = find(request, pk)
     note = request.POST.get("note", "").strip()[: suppression.MAX_NOTE]
     reason = Suppression.Reason.MANUAL
-    with transaction.atomic():
-        suppression.suppress(customer.workspace, customer.email, reason, note=note, actor=user_of(request))
-        record("suppressed", customer)
+    suppression.suppress(customer.workspace, customer.email, reason, note=note, actor=user_of(request))
     messages.success(request, gettext("{email} gets no mail any more.").format(email=customer.email))
     return redirect("delivery:person", pk)
 
@@ -134,32 +131,20 @@ def user_of(request: HttpRequest) -> User:
     return cast("User", request.user)
 
 
-def record(action: str, customer: Customer, **values: Any) -> None:
-    """An entry of the audit log, which holds no addresses."""
-    name = gettext("Customer {pk}").format(pk=customer.pk)
-    audit.record(action, customer, workspace=customer.workspace, name=name, **values)
-
-
 def _save(customer: Customer, attributes: list[Attribute], given: QueryDict) -> dict[str, str]:
     """Write what was entered; what is wrong, by field, and then nothing is written."""
     fields = {name: str(given[name]) for name in LABELS if name in given}
     values = {row.name: str(given[PREFIX + row.name]) for row in attributes if PREFIX + row.name in given}
-    changed = [name for name, text in fields.items() if text != getattr(customer, name)]
-    changed += [name for name, text in values.items() if text != _text(customer.attributes.get(name))]
-    if ("tracked" in given) != customer.tracked:
-        changed.append("tracked")
+    held = customer.attributes
     try:
-        with transaction.atomic():
-            customers.save_customer(
-                customer.workspace,
-                email=fields.pop("email", customer.email),
-                customer=customer,
-                attributes={name: text for name, text in values.items() if name in changed},
-                tracked="tracked" in given,
-                **fields,
-            )
-            if changed:
-                record("changed", customer, after={"fields": ", ".join(changed)})
+        customers.save_customer(
+            customer.workspace,
+            email=fields.pop("email", customer.email),
+            customer=customer,
+            attributes={name: text for name, text in values.items() if text != _text(held.get(name))},
+            tracked="tracked" in given,
+            **fields,
+        )
     except ValidationError as error:
         return _by_field(error)
     return {}

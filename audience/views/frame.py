@@ -1,4 +1,4 @@
-"""Who may open the marketers' pages of all apps, and the frame around them."""
+"""Who may open the marketers' pages of all apps, the frame around them, and how often anybody may look."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from django.contrib.admin.views.decorators import staff_member_required
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+
+from audience import throttle
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
@@ -28,6 +30,22 @@ def staff_page(view: View[P]) -> View[P]:
         return response
 
     return page
+
+
+def limited(rate: str, what: str) -> Callable[[View[P]], View[P]]:
+    """Answer one address of the open Internet so often, in each process."""
+
+    def around(view: View[P]) -> View[P]:
+        @wraps(view)
+        def answer(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            if throttle.may_here(rate, what, request.META.get("REMOTE_ADDR", "")):
+                return view(request, *args, **kwargs)
+            words = "Too many requests came from your address. Try again in a minute.\n"
+            return HttpResponse(words, status=429, content_type="text/plain", headers={"Retry-After": "60"})
+
+        return answer
+
+    return around
 
 
 def show(request: HttpRequest, template: str, context: Mapping[str, Any]) -> HttpResponse:

@@ -20,6 +20,7 @@ from unfold.decorators import display
 from unfold.forms import PaginationInlineFormSet
 
 from audience import access
+from audience.admin.audit import AuditedDeletion, AuditedInlines
 from audience.admin.base import ReadOnly, WorkspaceAdmin, WorkspaceForm, user_of
 from audience.audiences import Audience
 from campaigns import drafts, schedule
@@ -137,7 +138,7 @@ class SharesInline(TabularInline):
 
 
 @admin.register(Campaign)
-class CampaignAdmin(WorkspaceAdmin):
+class CampaignAdmin(AuditedInlines, AuditedDeletion, WorkspaceAdmin):
     deletion = _("A draft: nothing of it was sent, so no figures go with it. It cannot be brought back.")
     form = CampaignForm
     list_display = ("name", "status_label", "start", "progress")

@@ -21,6 +21,7 @@ from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from audience import access
+from audience.admin.audit import Audited
 from audience.admin.base import WorkspaceAdmin, WorkspaceForm, user_of
 from audience.admin.criteria import CriteriaField
 from campaigns.admin import flow_editor
@@ -57,7 +58,7 @@ class FlowList(ChangeList):
 
 
 @admin.register(Flow)
-class FlowAdmin(WorkspaceAdmin):
+class FlowAdmin(Audited, WorkspaceAdmin):
     form = FlowForm
     list_display = ("name", "published", "updated_at")
     search_fields = ("name",)

@@ -15,6 +15,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from audience import audit
 from audience.models import Workspace
 from campaigns.models import Flow
 
@@ -79,10 +80,16 @@ def save(workspace: Workspace, flow: Flow | None = None, **columns: Any) -> Flow
     if not can_be_drawn(row.steps):
         raise ValidationError({"steps": NO_STEPS})
     row.full_clean()
-    if flow is None:
-        row.save(force_insert=True)
-    else:
-        row.save(update_fields=[*columns, "updated_at"])
+    with transaction.atomic():
+        held = Flow.objects.select_for_update().filter(pk=row.pk).values(*columns).first()
+        if flow is None:
+            row.save(force_insert=True)
+        else:
+            row.save(update_fields=[*columns, "updated_at"])
+        if held is None:
+            audit.record("added", row, workspace=workspace, after=columns)
+        else:
+            audit.changed(row, held, columns, workspace=workspace)
     row.refresh_from_db()
     return row
 

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.dateparse import parse_datetime
 
-from audience import clock
+from audience import audit, clock
 from audience.models import Customer
 from audience.segments import InvalidCriteria
 from campaigns.flows import conditions, people, publishing
@@ -97,7 +97,7 @@ def skip_wait(enrollment: Enrollment, actor: User) -> None:
         person.note("wait_skipped", by=actor.get_username())
         person.rest(State(person.state), person.base)
 
-    _act(enrollment, skip)
+    _act(enrollment, skip, "wait skipped", actor)
 
 
 def move(enrollment: Enrollment, step: int, actor: User, why: str = "") -> None:
@@ -115,7 +115,7 @@ def move(enrollment: Enrollment, step: int, actor: User, why: str = "") -> None:
         person.step = step
         person.rest(State.ARRIVING, person.base)
 
-    _act(enrollment, put)
+    _act(enrollment, put, "moved in a flow", actor)
 
 
 def remove(enrollment: Enrollment, actor: User, why: str = "") -> None:
@@ -124,11 +124,11 @@ def remove(enrollment: Enrollment, actor: User, why: str = "") -> None:
     def leave(person: Party) -> None:
         person.leave(Reason.REMOVED, why, by=actor.get_username())
 
-    _act(enrollment, leave)
+    _act(enrollment, leave, "taken out of a flow", actor)
 
 
-def _act(enrollment: Enrollment, act: Callable[[Party], None]) -> None:
-    """Let `act` change a person who is on the way, under the row's lock."""
+def _act(enrollment: Enrollment, act: Callable[[Party], None], words: str, actor: User) -> None:
+    """Let `act` change a person who is on the way, under the row's lock; told in the audit log as `words`."""
     with transaction.atomic():
         if not Enrollment.objects.select_for_update().filter(pk=enrollment.pk).exists():
             raise CannotMove("This person is not in the flow.")
@@ -139,11 +139,20 @@ def _act(enrollment: Enrollment, act: Callable[[Party], None]) -> None:
             raise CannotMove("This person has left the flow already.")
         [person] = found
         person.base = clock.now()
+        before = _told(person)
         act(person)
         people.write([person])
+        name, workspace = f"Customer {enrollment.customer_id}", campaign.workspace_id
+        told = {"before": before, "after": _told(person)}
+        audit.record(words, enrollment, workspace=workspace, actor=actor, name=name, **told)
         if person.state == State.LEFT:
             people.count(campaign.pk, Counter(), Counter({person.step: 1}))
     enrollment.refresh_from_db()
+
+
+def _told(person: Party) -> dict[str, Any]:
+    """What the audit log says of somebody's place."""
+    return {"step": person.step, "state": str(person.state)}
 
 
 def _program(enrollment: Enrollment) -> Program:

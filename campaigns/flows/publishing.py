@@ -112,11 +112,16 @@ def publish(
         _check(choices or {}, new)
         version = latest(held)
         if version is None or version.steps != held.steps:
+            before = {"version": version.number} if version else None
             version = _make(held, new, (version.number if version else 0) + 1, actor)
-            about = {"version": version.number, "steps": len(new.steps)}
-            audit.record("flow published", held, workspace=held.workspace_id, actor=actor, after=about)
+            after = {"version": version.number, "steps": len(new.steps)}
+            workspace = held.workspace_id
+            audit.record("flow published", held, workspace=workspace, actor=actor, before=before, after=after)
         for step, choice in (choices or {}).items():
             _apply(held, version, new, step, choice, clock.now())
+            if not isinstance(choice, Stay):
+                about = {"from step": step, "choice": str(choice), "version": version.number}
+                audit.record("people moved", held, workspace=held.workspace_id, actor=actor, after=about)
     return version
 
 

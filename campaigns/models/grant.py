@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from django.db import models
 
-from campaigns.credentials import seal, unseal
+from audience.credentials import seal, unseal
 from campaigns.models.sender import Sender
 
 

@@ -13,8 +13,8 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from audience.credentials import decrypt, encrypt, seal, unseal
 from audience.models import WorkspaceModel, WorkspaceQuerySet
-from campaigns.credentials import decrypt, encrypt, seal, unseal
 from campaigns.esps import CHOICES as ESP_CHOICES
 
 

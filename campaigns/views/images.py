@@ -10,7 +10,7 @@ from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from audience import access
-from audience.views.frame import staff_page
+from audience.views.frame import limited, staff_page
 from campaigns import images
 from campaigns.models import Image, Template
 from campaigns.views.frame import find_own_template, find_template, user_of
@@ -29,6 +29,7 @@ HEADERS = {
 }
 
 
+@limited("3000/minute", "images")
 @require_safe
 def serve(request: HttpRequest, file_name: str) -> HttpResponse:
     """A picture, for everybody who has its address."""

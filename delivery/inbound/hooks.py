@@ -5,10 +5,12 @@ from __future__ import annotations
 import secrets
 
 from django.conf import settings
+from django.db import transaction
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 
-from campaigns.credentials import CredentialsUnreadable, seal, unseal
+from audience import audit
+from audience.credentials import CredentialsUnreadable, seal, unseal
 from campaigns.models import Sender
 from delivery.models import Hook
 
@@ -19,7 +21,11 @@ SECRET, KEY = "secret", "key"
 def make(sender: Sender) -> Hook:
     """Give a sender its address; one that has one keeps it. Commits by itself."""
     fresh = {"public_id": secrets.token_hex(6), "sealed_secrets": seal({SECRET: secrets.token_urlsafe(24)})}
-    return Hook.objects.get_or_create(sender=sender, defaults=fresh)[0]
+    with transaction.atomic():
+        made, is_new = Hook.objects.get_or_create(sender=sender, defaults=fresh)
+        if is_new:
+            audit.record("report address made", sender, workspace=sender.workspace_id)
+    return made
 
 
 def rotate(hook: Hook) -> None:
@@ -27,12 +33,13 @@ def rotate(hook: Hook) -> None:
 
     A key that cannot be read any more is forgotten, so that this also mends a lost CREDENTIAL_KEYS.
     """
-    _write(hook, {KEY: key_of(hook)} | {SECRET: secrets.token_urlsafe(24)})
+    _write(hook, {KEY: key_of(hook)} | {SECRET: secrets.token_urlsafe(24)}, "report address replaced")
 
 
 def set_key(hook: Hook, key: str) -> None:
     """Keep what the service signs with; empty forgets it. Commits. Raises CredentialsUnreadable."""
-    _write(hook, unseal(hook.sealed_secrets) | {KEY: key})
+    action = "report key entered" if key else "report key forgotten"
+    _write(hook, unseal(hook.sealed_secrets) | {KEY: key}, action)
 
 
 def key_of(hook: Hook) -> str:
@@ -60,6 +67,8 @@ def find(public_id: str, secret: str) -> Hook | None:
     return hook
 
 
-def _write(hook: Hook, sealed: dict[str, str]) -> None:
+@transaction.atomic
+def _write(hook: Hook, sealed: dict[str, str], action: str) -> None:
     hook.sealed_secrets = seal({name: value for name, value in sealed.items() if value})
     hook.save(update_fields=["sealed_secrets"])
+    audit.record(action, hook.sender, workspace=hook.sender.workspace_id)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import idna
 from django.conf import settings
 
-from campaigns.credentials import CredentialsUnreadable
+from audience.credentials import CredentialsUnreadable
 from campaigns.models import Sender
 from campaigns.oauth import provider_of
 from campaigns.senders import is_loopback

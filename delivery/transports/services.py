@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from campaigns.credentials import CredentialsUnreadable
+from audience.credentials import CredentialsUnreadable
 from campaigns.models import Sender
 from delivery.transports import esp_check
 from delivery.transports.base import SenderUnusable, Transport

@@ -7,6 +7,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_safe
 
 from audience.models import Customer
+from audience.views.frame import limited
 from campaigns.content import qr
 from delivery.views.frame import staff_page
 
@@ -15,6 +16,7 @@ FOR_GOOD = "public, max-age=31536000, immutable"
 DRAWN = {"png": (qr.png, "image/png"), "svg": (qr.svg, "image/svg+xml")}
 
 
+@limited("3000/minute", "codes")
 @require_safe
 def image(request: HttpRequest, token: str, kind: str) -> HttpResponse:
     """The image of a code. Reads no database."""

@@ -12,7 +12,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from audience import throttle
-from campaigns.credentials import CredentialsUnreadable
+from audience.credentials import CredentialsUnreadable
 from delivery.inbound import hooks, inbox, receivers
 from delivery.inbound.receivers import Call, Refused
 from delivery.models import Hook

@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from audience import access, zones
-from campaigns.credentials import CredentialsUnreadable
+from audience.credentials import CredentialsUnreadable
 from campaigns.models import Grant, Sender
 from campaigns.oauth import provider_of
 from campaigns.senders import is_loopback

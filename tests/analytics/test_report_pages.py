@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from analytics import roll_up, totals
+from analytics.tables import Cell, Column, Table
 from analytics.totals import Scope
 from campaigns import lifecycle
 from campaigns.models import Campaign
@@ -131,6 +132,12 @@ def test_a_file_cannot_hold_a_formula() -> None:
     found = rows(member(made.workspace).get(url("people", made.pk, query="?number=failed&csv=people")))
     assert found[1][0] == "'=cmd@x.example"
     assert found[1][-1] == "'=1+1"
+
+
+def test_no_table_holds_a_formula_in_its_file() -> None:
+    columns = [Column("=A", rated=True), Column("B", "text")]
+    table = Table("names", "Names", columns, [[Cell("=1+1", 0.5), Cell("@sum")]])
+    assert list(table.lines()) == [["'=A", "'=A rate", "B"], ["'=1+1", 0.5, "'@sum"]]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from django.db import DataError, IntegrityError, OperationalError
+from django.test import Client
 from pytest_django import Settings
 
 from audience.models import Customer, Membership, Suppression
@@ -248,6 +249,16 @@ def test_a_key_that_asks_too_often_is_told_when_to_come_back(settings: Settings)
     problem(refused, 429, "too-many-requests")
     assert 1 <= int(refused["Retry-After"]) <= 60
     assert other.get("/senders").status_code == 200
+
+
+def test_whoever_guesses_keys_is_held_up_and_the_key_beside_is_not() -> None:
+    program, guesser = Program(), Client(REMOTE_ADDR="198.41.0.4")
+    program.client.defaults["REMOTE_ADDR"] = "198.41.0.4"
+    wrong = {"Authorization": f"Bearer {program.text[:-1]}x"}
+    said = [guesser.get("/api/senders", headers=wrong).status_code for _ in range(61)]
+    assert said == [401] * 60 + [429]
+    problem(guesser.get("/api/senders", headers=wrong), 429, "too-many-requests")
+    assert program.get("/senders").status_code == 200
 
 
 def test_a_redis_that_is_away_refuses_nobody(settings: Settings) -> None:

@@ -58,6 +58,29 @@ def test_a_name_is_free_again_after_24_hours() -> None:
     assert StoredAnswer.objects.count() == 1
 
 
+def test_a_name_is_free_again_also_before_its_old_answer_was_cleared() -> None:
+    program = Program()
+    for number in range(idempotency.CLEARED + 2):
+        program.post("/campaigns", {"name": "C"}, Idempotency_Key=f"name-{number}")
+    old = timezone.now() - idempotency.KEPT - timedelta(hours=1)
+    StoredAnswer.objects.update(created_at=old)
+    StoredAnswer.objects.filter(name="name-0").update(created_at=old + timedelta(minutes=1))
+    again = program.post("/campaigns", {"name": "C"}, Idempotency_Key="name-0")
+    assert "Idempotent-Replayed" not in again
+    other = program.post("/campaigns", {"name": "D"}, Idempotency_Key="name-0")
+    problem(other, 422, "idempotency-key-reused")
+
+
+def test_of_two_that_take_over_the_name_of_a_request_that_died_one_gets_it() -> None:
+    program = Program()
+    idempotency.claim(program.key, "one", "digest")
+    StoredAnswer.objects.update(created_at=timezone.now() - idempotency.DIED - timedelta(seconds=1))
+    first, second = StoredAnswer.objects.get(), StoredAnswer.objects.get()
+    idempotency._taken_over(first, "digest")
+    with pytest.raises(idempotency.StillRunning):
+        idempotency._taken_over(second, "digest")
+
+
 def test_an_answer_is_not_repeated_to_a_key_that_may_not_have_it_any_more() -> None:
     program = Program()
     program.post("/campaigns", {"name": "C"}, Idempotency_Key="one")

@@ -9,23 +9,23 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from pytest_django import Settings
 
 from audience.models import Customer
 from campaigns.models import Campaign, CampaignSender, FlowVersion, Sender, Template
 from tests.api.program import Program, problem
 from tests.api.walk import FOREIGN, body_of, call, filled, operations
-from tests.factories import CampaignFactory, CustomerFactory, FlowFactory, TemplateFactory
-from tests.world import MARK, World, everything, make_world
-
-
-@pytest.fixture
-def world(db: None, settings: Settings, tmp_path: Path) -> World:
-    return make_world(settings, tmp_path)
+from tests.factories import (
+    CampaignFactory,
+    CustomerFactory,
+    FlowFactory,
+    SuppressionFactory,
+    TemplateFactory,
+    WorkspaceFactory,
+)
+from tests.world import MARK, World, everything
 
 
 def places(data: Any, prefix: str = "") -> Iterator[tuple[Any, Any, str]]:
@@ -160,6 +160,14 @@ def test_rows_of_a_bulk_call_never_change_another_workspaces_customer(world: Wor
     assert answer["rows"][0]["result"] == "created"
     world.foreign[Customer].refresh_from_db()
     assert world.foreign[Customer].name == MARK  # type: ignore[attr-defined]
+
+
+@pytest.mark.django_db
+def test_of_a_suppressed_address_ones_own_row_is_read_back() -> None:
+    program = Program()
+    SuppressionFactory(workspace=WorkspaceFactory(slug="theirs"), email="ada@example.com", note="theirs")
+    made = program.post("/suppressions", {"emails": ["ada@example.com"], "note": "ours"})
+    assert [item["note"] for item in made.json()["items"]] == ["ours"]
 
 
 def test_a_segment_cannot_ask_about_another_workspaces_campaigns(world: World) -> None:

@@ -6,6 +6,8 @@ that may do as it likes stands here. What breaks a rule for a good reason is nam
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,7 +25,17 @@ GOOD_REASONS: dict[str, str] = {
 }
 
 
+# An index that is made by hand, and the name of its table.
+MADE_BY_HAND = re.compile(r"CREATE (?:UNIQUE )?INDEX (?!CONCURRENTLY).*?\bON (?:\w+_)?(\w+)", re.I | re.S)
+
+
 def problems(migration: Any) -> Iterator[str]:
+    source = inspect.getsource(inspect.getmodule(type(migration)))  # type: ignore[arg-type]
+    yield from (
+        f"CREATE INDEX on {table}: locks a large table; on PostgreSQL make it concurrently"
+        for table in MADE_BY_HAND.findall(source)
+        if table in LARGE
+    )
     made = {op.name_lower for op in migration.operations if isinstance(op, migrations.CreateModel)}
     for op in migration.operations:
         model = getattr(op, "model_name_lower", "")
@@ -68,3 +80,5 @@ def test_the_rules_find_what_is_unsafe() -> None:
         for words in problems(each)
     ]
     assert any("db_default" in words for words in told) or any("large table" in words for words in told)
+    assert MADE_BY_HAND.findall("CREATE INDEX busy ON audience_customer (email)") == ["customer"]
+    assert MADE_BY_HAND.findall("CREATE INDEX CONCURRENTLY idle ON audience_customer (email)") == []

@@ -49,6 +49,13 @@ def test_a_file_is_uploaded_mapped_and_then_waits_for_a_worker(staff: Client) ->
     assert staff.get(mapping.url).status_code == 404, "an upload is imported once"
 
 
+def test_a_file_that_is_too_large_is_refused_before_it_is_kept(staff: Client, settings: Settings) -> None:
+    settings.IMPORT_MAX_BYTES = len(FILE) - 1
+    page = upload(staff)
+    assert "The file is larger than" in page.text
+    assert not [*uploads.directory().glob("*")]
+
+
 def test_progress_is_watched_until_the_end_and_rejected_rows_are_downloaded(staff: Client) -> None:
     mapping = upload(staff)
     staff.post(

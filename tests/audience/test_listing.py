@@ -19,6 +19,7 @@ from tests.delivery.staff import customer_of_the_site, member, stranger, superus
 from tests.factories import (
     AttributeFactory,
     CustomerFactory,
+    MembershipFactory,
     SegmentFactory,
     SuppressionFactory,
     UserFactory,
@@ -171,6 +172,15 @@ def test_who_sees_several_workspaces_chooses_one(workspace: Workspace) -> None:
     assert shown(client, workspace=other.pk) == ["zoe"]
     assert shown(client, workspace=workspace.pk) == ["eve", "bob", "ada"]
     assert Customer.objects.count() == 4
+
+
+def test_who_sees_two_workspaces_is_shown_and_exports_nothing_of_a_third(workspace: Workspace) -> None:
+    people(workspace)
+    first = MembershipFactory(workspace=WorkspaceFactory(slug="alpha"), role=Membership.Role.OWNER)
+    MembershipFactory(user=first.user, workspace=WorkspaceFactory(slug="beta"), role=Membership.Role.OWNER)
+    client = Client()
+    client.force_login(first.user)
+    assert shown(client, workspace=workspace.pk) == [] and exported(client, workspace=workspace.pk) == []
 
 
 def test_only_members_come_in(workspace: Workspace) -> None:

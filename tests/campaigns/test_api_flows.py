@@ -113,6 +113,9 @@ def test_publishing_says_what_becomes_of_people_in_flight(
     assert (place.version.number, place.state) == (version, state)
     entry = AuditEntry.objects.filter(action="flow published").order_by("id")[1]
     assert "by the API key A program" in entry.door and entry.actor_name == program.user.username
+    assert (entry.before, entry.after["version"]) == ({"version": 1}, 2)
+    told = AuditEntry.objects.filter(action="people moved").values_list("actor_name", flat=True)
+    assert list(told) == [program.user.username] * (version == 2 or state == "left")
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,10 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from pytest_django import Settings
 
-from campaigns import credentials, key_rotation
-from campaigns.credentials import CredentialsUnreadable
+from audience import credentials
+from audience.credentials import CredentialsUnreadable
+from audience.models import Authenticator
+from campaigns import key_rotation
 from campaigns.models import Grant, Sender
 from delivery.models import Hook
 from tests.factories import SenderFactory
@@ -39,7 +41,8 @@ def rotate() -> str:
 def test_every_column_that_is_sealed_is_found() -> None:
     columns = {(model, column) for model, column in key_rotation.sealed_columns()}
     of_sender = {(Sender, "sealed_password"), (Sender, "sealed_credentials")}
-    assert columns == of_sender | {(Grant, "sealed_tokens"), (Hook, "sealed_secrets")}
+    others = {(Grant, "sealed_tokens"), (Hook, "sealed_secrets"), (Authenticator, "sealed_key")}
+    assert columns == of_sender | others
 
 
 def test_the_old_key_can_go_after_a_rotation(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -63,6 +64,9 @@ def test_what_was_backed_up_is_there_again_and_waits_for_a_person(
     assert not installation.unconfirmed()
     call_command("backup", str(tmp_path / "backup"))
     assert (tmp_path / "backup").stat().st_mode & 0o077 == 0
+    with tarfile.open(tmp_path / "backup" / "data.tar.gz") as archive:
+        # On the same host, too, it has to ask.
+        assert "installation.json" not in archive.getnames()
     manage(empty, "restore", str(tmp_path / "backup"))
     said = manage(
         empty, "shell", "-v0", "-c", "from audience.models import Customer; print(*Customer.objects.all())"
@@ -81,9 +85,32 @@ def test_nothing_is_restored_over_what_is_there(tmp_path: Path) -> None:
     assert Customer.objects.count() == 1
 
 
-def test_a_backup_overwrites_no_other(tmp_path: Path) -> None:
+def test_a_backup_overwrites_and_removes_no_other(tmp_path: Path) -> None:
+    (tmp_path / "database.dump").write_text("of yesterday")
     with pytest.raises(CommandError, match="exists already"):
         call_command("backup", str(tmp_path))
+    assert (tmp_path / "database.dump").read_text() == "of yesterday"
+
+
+def test_a_backup_that_breaks_off_leaves_nothing(tmp_path: Path, settings: Settings) -> None:
+    settings.DATA_DIR = tmp_path / "gone"
+    with pytest.raises(FileNotFoundError):
+        call_command("backup", str(tmp_path / "backup"))
+    assert not (tmp_path / "backup").exists()
+
+
+def test_no_file_of_a_backup_is_written_outside_of_the_data(
+    empty: dict[str, str], settings: Settings, tmp_path: Path
+) -> None:
+    settings.DATA_DIR = tmp_path / "first"
+    settings.DATA_DIR.mkdir()
+    call_command("backup", str(tmp_path / "backup"))
+    (tmp_path / "evil").write_text("*/1 * * * * evil")
+    with tarfile.open(tmp_path / "backup" / "data.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "evil", "../planted")
+    with pytest.raises(AssertionError, match="no backup of ours"):
+        manage(empty, "restore", str(tmp_path / "backup"))
+    assert not (tmp_path / "planted").exists()
 
 
 def test_a_backup_that_fails_says_so_and_leaves_nothing(

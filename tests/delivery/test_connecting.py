@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from audience.models import Membership
+from audience.models import AuditEntry, Membership
 from campaigns.models import Grant, Sender, SenderLimit
 from delivery.views import connecting
 from tests.delivery.connected import STUBS, begin, come_back, connect, connected, tokens, unconnected
@@ -65,6 +65,10 @@ def test_a_consent_connects_the_mailbox(staff: Client, sender: Sender, stub: Stu
         sender.from_email,
     )
     assert tokens(sender) == {"access": stub.access_tokens[-1], "refresh": stub.refresh_tokens[-1]}
+    entry = AuditEntry.objects.get(action="mailbox connected")
+    assert (entry.before, entry.after["account"]) == (None, sender.from_email)
+    assert entry.actor_name == sender.workspace.memberships.get().user.username
+    assert entry.workspace == sender.workspace and tokens(sender)["refresh"] not in str(entry.after)
 
 
 def test_no_more_is_asked_for_than_is_needed(staff: Client, sender: Sender, settings: Settings) -> None:
@@ -277,6 +281,8 @@ def test_disconnecting_asks_first_and_forgets_the_tokens(stub: Stub, settings: S
     assert not Grant.objects.exists()
     sender.refresh_from_db()
     assert sender.state == State.RECONNECT
+    entry = AuditEntry.objects.get(action="mailbox disconnected")
+    assert (entry.before, entry.workspace) == ({"account": sender.from_email}, sender.workspace)
     assert stub.revoked == ([refresh] if sender.transport == "gmail" else [])
     assert ("take the permission back at" in page) is (sender.transport == "microsoft")
 

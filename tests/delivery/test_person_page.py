@@ -189,6 +189,9 @@ def test_a_way_through_a_flow_is_steered(staff: Client, customer: Customer) -> N
     place.refresh_from_db()
     assert (place.state, place.reason) == (Enrollment.State.LEFT, "removed")
     assert page(staff, customer).context["places"] == []
+    entry = AuditEntry.objects.get(action="taken out of a flow")
+    assert (entry.name, entry.before["state"]) == (f"Customer {customer.pk}", "waiting")
+    assert entry.after == {"step": place.step, "state": "left"}
 
 
 # --- To whom ---------------------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ def test_command_says_who_gets_what_when_and_why(capsys: pytest.CaptureFixture[s
     said = capsys.readouterr().out
     assert "Fri 26 Mar 2027  step 1           1 mails" in said
     assert "1 came to an end of the flow" in said
-    assert "Mon 29 Mar 2027 08:00  Step 3: No (orders > 3)" in said
+    assert "Mon 29 Mar 2027 08:00  Condition (step 3): No (orders > 3)" in said
 
 
 @pytest.mark.parametrize(

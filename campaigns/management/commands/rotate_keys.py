@@ -1,4 +1,4 @@
-"""Encrypt what is stored of senders' passwords and keys with the newest of CREDENTIAL_KEYS."""
+"""Encrypt what is stored of passwords, tokens and keys with the newest of CREDENTIAL_KEYS."""
 
 from __future__ import annotations
 

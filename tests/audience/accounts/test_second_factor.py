@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from binascii import unhexlify
+from importlib import import_module
+from io import StringIO
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import User
 from django.core import mail  # noqa: TID251 - Django's own mail, to staff
 from django.core.management import call_command
+from django.db import connection
 from django.test import Client
 from django_otp.oath import totp
 from django_otp.plugins.otp_static.models import StaticToken
@@ -15,7 +20,8 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from pytest_django import Settings
 
 from audience.accounts import second_factor
-from audience.models import AuditEntry
+from audience.models import AuditEntry, Authenticator
+from delivery import doctor
 from tests.factories import MembershipFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -30,7 +36,7 @@ def ada() -> User:
     return user
 
 
-def code_of(device: TOTPDevice) -> str:
+def code_of(device: Authenticator) -> str:
     return f"{totp(device.bin_key):06d}"
 
 
@@ -39,7 +45,7 @@ def with_factor(user: User) -> list[str]:
     device = second_factor.begin(user)
     codes = second_factor.confirm(device, code_of(device))
     assert codes is not None
-    TOTPDevice.objects.update(last_t=-1)
+    Authenticator.objects.update(last_t=-1)
     return codes
 
 
@@ -72,7 +78,7 @@ def test_the_code_opens_the_page_that_was_asked_for(ada: User) -> None:
     with_factor(ada)
     client = logged_in_by_password()
     key = client.session.session_key
-    code = code_of(TOTPDevice.objects.get())
+    code = code_of(Authenticator.objects.get())
     response = client.post("/account/second-factor/verify/?next=/reports/", {"code": code})
     assert response["Location"] == "/reports/"
     assert is_in(client)
@@ -85,7 +91,7 @@ def test_the_code_opens_the_page_that_was_asked_for(ada: User) -> None:
 def test_nothing_leads_from_the_code_to_another_site(ada: User, there: str) -> None:
     with_factor(ada)
     client = logged_in_by_password()
-    code = code_of(TOTPDevice.objects.get())
+    code = code_of(Authenticator.objects.get())
     url = "/account/second-factor/verify/"
     response = client.post(f"{url}?next={there}", {"code": code})
     assert response["Location"] == "/admin/"
@@ -93,7 +99,7 @@ def test_nothing_leads_from_the_code_to_another_site(ada: User, there: str) -> N
 
 def test_a_code_is_good_once(ada: User) -> None:
     with_factor(ada)
-    code = code_of(TOTPDevice.objects.get())
+    code = code_of(Authenticator.objects.get())
     assert enter(logged_in_by_password(), code)
     assert not enter(logged_in_by_password(), code)
 
@@ -111,7 +117,7 @@ def test_wrong_codes_make_the_account_wait_and_not_only_the_log_in(ada: User, se
     # Longer than a slow machine takes for the test.
     settings.OTP_TOTP_THROTTLE_FACTOR = 60
     with_factor(ada)
-    right = code_of(TOTPDevice.objects.get())
+    right = code_of(Authenticator.objects.get())
     wrong = f"{(int(right) + 1) % 1_000_000:06d}"
     for _ in range(3):
         assert not enter(logged_in_by_password(), wrong)
@@ -127,7 +133,7 @@ def test_a_new_password_by_mail_neither_logs_in_nor_skips_the_second_factor(
     with_factor(ada)
     settings.SITE_URL = "https://drumbeat.example"
     elsewhere = logged_in_by_password()
-    enter(elsewhere, code_of(TOTPDevice.objects.get()))
+    enter(elsewhere, code_of(Authenticator.objects.get()))
     assert is_in(elsewhere)
     client = Client()
     client.post("/account/password/", {"email": "ada@example.org"}, headers={"host": "localhost"})
@@ -141,6 +147,14 @@ def test_a_new_password_by_mail_neither_logs_in_nor_skips_the_second_factor(
     assert client.get(url, follow=True).context["validlink"] is False
     client.post("/admin/login/", {"username": "ada", "password": "quite another phrase"})
     assert not is_in(client)
+
+
+def test_one_address_asks_for_five_links_in_an_hour(ada: User, settings: Settings) -> None:
+    settings.RATE_LIMIT_STORAGE = "memory://five-links"
+    here, elsewhere = Client(REMOTE_ADDR="192.0.2.31"), Client(REMOTE_ADDR="192.0.2.32")
+    said = [here.post("/account/password/", {"email": "ada@example.org"}).status_code for _ in range(6)]
+    assert (said, len(mail.outbox)) == ([302] * 5 + [200], 5)
+    assert elsewhere.post("/account/password/", {"email": "ada@example.org"}).status_code == 302
 
 
 def test_whoever_has_no_account_is_answered_like_everybody(ada: User) -> None:
@@ -164,7 +178,7 @@ def test_a_changed_password_ends_the_other_sessions(ada: User) -> None:
 def test_the_second_factor_is_set_up_with_a_code_and_turned_off_with_the_password(ada: User) -> None:
     client = logged_in_by_password()
     page = client.get("/account/second-factor/set-up/").content.decode()
-    device = TOTPDevice.objects.get()
+    device = Authenticator.objects.get()
     assert "<svg" in page and not device.confirmed
     assert is_in(client), "Nothing counts before the code."
     shown = client.post("/account/second-factor/set-up/", {"code": code_of(device)}).content.decode()
@@ -178,14 +192,26 @@ def test_the_second_factor_is_set_up_with_a_code_and_turned_off_with_the_passwor
     assert is_in(logged_in_by_password())
 
 
+def test_recovery_codes_are_renewed_for_the_password_alone(ada: User) -> None:
+    codes = with_factor(ada)
+    client = logged_in_by_password()
+    assert enter(client, codes[0])
+    assert client.post("/account/second-factor/codes/", {"password": "wrong"}).status_code == 422
+    assert enter(logged_in_by_password(), codes[1]), "They are as they were."
+    shown = client.post("/account/second-factor/codes/", {"password": PASSWORD}).text
+    renewed = re.findall(r"<li>(\w{5}-\w{5})</li>", shown)
+    assert len(renewed) == 10 and enter(logged_in_by_password(), renewed[0])
+    assert not enter(logged_in_by_password(), codes[2])
+
+
 def test_half_a_log_in_cannot_replace_the_second_factor(ada: User) -> None:
     with_factor(ada)
     client = logged_in_by_password()
     client.post("/account/second-factor/set-up/", {"code": "000000"})
     client.post("/account/second-factor/off/", {"password": PASSWORD})
     client.post("/account/second-factor/codes/", {"password": PASSWORD})
-    assert TOTPDevice.objects.filter(confirmed=True).count() == 1
-    assert not TOTPDevice.objects.filter(confirmed=False).exists()
+    assert Authenticator.objects.filter(confirmed=True).count() == 1
+    assert not Authenticator.objects.filter(confirmed=False).exists()
     assert not is_in(client)
 
 
@@ -195,7 +221,7 @@ def test_where_it_is_required_nobody_comes_in_without(ada: User, settings: Setti
     assert not is_in(client)
     response = client.get("/admin/login/", follow=True)
     assert response.request["PATH_INFO"] == "/account/second-factor/set-up/"
-    client.post("/account/second-factor/set-up/", {"code": code_of(TOTPDevice.objects.get())})
+    client.post("/account/second-factor/set-up/", {"code": code_of(Authenticator.objects.get())})
     assert is_in(client)
 
 
@@ -204,6 +230,68 @@ def test_whoever_has_lost_everything_is_let_in_by_the_operator(ada: User) -> Non
     call_command("turn_off_second_factor", "ada")
     assert is_in(logged_in_by_password())
     assert AuditEntry.objects.filter(action="second factor off", thing_id=ada.pk).exists()
+
+
+# --- The key at rest -----------------------------------------------------------------------------------
+
+
+def test_a_dump_of_the_database_gives_no_key_away(ada: User) -> None:
+    with_factor(ada)
+    device = Authenticator.objects.get()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT key FROM otp_totp_totpdevice")
+        [(beside,)] = cursor.fetchall()
+        cursor.execute("SELECT sealed_key FROM audience_authenticator")
+        [(kept,)] = cursor.fetchall()
+    assert unhexlify(beside) != device.bin_key
+    assert device.bin_key.hex() not in kept
+    assert not enter(logged_in_by_password(), f"{totp(unhexlify(beside)):06d}")
+
+
+def test_after_a_change_of_keys_the_same_code_lets_in(ada: User, settings: Settings) -> None:
+    settings.CREDENTIAL_KEYS = ["old"]
+    with_factor(ada)
+    settings.CREDENTIAL_KEYS = ["new", "old"]
+    call_command("rotate_keys", stdout=StringIO())
+    settings.CREDENTIAL_KEYS = ["new"]
+    assert enter(logged_in_by_password(), code_of(Authenticator.objects.get()))
+
+
+def test_a_key_that_cannot_be_read_lets_nobody_in_but_by_a_recovery_code(
+    ada: User, settings: Settings
+) -> None:
+    codes = with_factor(ada)
+    code = code_of(Authenticator.objects.get())
+    settings.CREDENTIAL_KEYS = ["another"]
+    client = logged_in_by_password()
+    assert not is_in(client) and not enter(client, code)
+    assert "second factors of 1 accounts cannot be read" in str([*doctor.findings()])
+    assert enter(client, codes[0])
+
+
+def test_a_set_up_that_was_left_half_done_begins_anew_with_other_keys(ada: User, settings: Settings) -> None:
+    half = second_factor.begin(ada)
+    settings.CREDENTIAL_KEYS = ["another"]
+    assert second_factor.begin(ada).pk != half.pk
+
+
+def test_keys_that_stood_in_clear_are_encrypted_by_the_migration_and_come_back_by_its_reverse(
+    ada: User,
+) -> None:
+    migration = import_module("audience.migrations.0012_authenticators")
+    old = TOTPDevice.objects.create(user=ada, name="app")
+    migration.encrypt_keys(apps, None)
+    device = Authenticator.objects.get(pk=old.pk)
+    assert device.bin_key == old.bin_key
+    assert TOTPDevice.objects.get().key != old.key
+    assert enter(logged_in_by_password(), code_of(device))
+    migration.decrypt_keys(apps, None)
+    assert TOTPDevice.objects.get().key == old.key
+
+
+def test_a_device_that_was_never_encrypted_does_not_count_as_none(ada: User) -> None:
+    TOTPDevice.objects.create(user=ada, name="app")
+    assert not is_in(logged_in_by_password())
 
 
 # --- Throttling ------------------------------------------------------------------------------------------

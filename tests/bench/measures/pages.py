@@ -84,8 +84,7 @@ PAGES = (
     "/customers/?who=out", "/customers/?who=suppressed", "/customers/?segment={segment}",
     "/customers/?segment={segment}&q=customer7", "/customers/?before={customer}",
     "/customers/{customer}/", "/customers/{customer}/?kind=mails", "/customers/{customer}/edit/",
-    "/customers/{customer}/?campaign={ended}", "/customers/{customer}/why/?campaign={ended}",
-    "/customers/{customer}/mails/",
+    "/customers/{customer}/?campaign={ended}", "/customers/{customer}/mails/",
     "/settings/{workspace}/", "/settings/{workspace}/mailing/", "/settings/{workspace}/members/",
     "/sign-up-forms/{signupform}/preview/", "/admin/audience/segment/suggestions/?workspace={workspace}"
     "&field=attributes.city&operator=equals&search=ber",

@@ -12,7 +12,7 @@ from django.conf import settings
 
 
 class CredentialsUnreadable(Exception):
-    """A stored password cannot be decrypted. Put the key it was written with into CREDENTIAL_KEYS."""
+    """A stored password or key cannot be decrypted. Put the key it was written with into CREDENTIAL_KEYS."""
 
     def __init__(self) -> None:
         super().__init__(self.__doc__)
