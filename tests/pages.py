@@ -23,6 +23,8 @@ from tests.factories import (
 from tests.test_workspace_wall import routes, urls_of
 from tests.world import World
 
+# As what pages are looked at; all pages together are looked at in both widths light and dark.
+LOOKS = [(1440, "light"), (390, "dark")]
 # Left aside: they end or begin a session, or answer other questions than a page asks.
 NO_PAGES = ("/admin/logout/", "/admin/login/", "/admin/jsi18n/", "/admin/autocomplete/")
 

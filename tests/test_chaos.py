@@ -31,9 +31,8 @@ FAST = {"sqlite": "kills,silence,poison", "postgresql": "kills,postgres,leavers"
 @pytest.fixture(scope="module")
 def command(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The program with its short dose, on installations copied from one that is made once."""
-    template = tmp_path_factory.mktemp("template")
-    subprocess.run([sys.executable, "-m", "tests.chaos.template", template], cwd=ROOT, check=True)
-    mode = MODE[connection.vendor]
+    template, mode = tmp_path_factory.mktemp("template"), MODE[connection.vendor]
+    subprocess.run([sys.executable, "-m", "tests.chaos.template", template, mode[0]], cwd=ROOT, check=True)
     return [sys.executable, "-m", "tests.chaos", "--small", *mode, "--jobs", "3", "--template", str(template)]
 
 

@@ -19,6 +19,7 @@ from tests.factories import (
     WorkspaceFactory,
 )
 from tests.flows import ask, leave, make_flow, send
+from tests.pages import LOOKS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -345,8 +346,7 @@ EVERY_KIND = {
 }
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_everybody_can_use_it(page: Page, site: str, workspace: Workspace, scheme: Any, width: int) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")

@@ -23,6 +23,7 @@ from tests.factories import (
     SenderFactory,
     WorkspaceFactory,
 )
+from tests.pages import LOOKS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BODY = '<p>Hello {{ customer_name }}</p>\n<p><a href="{{ unsubscribe_link }}">Unsubscribe</a></p>'
@@ -341,8 +342,7 @@ def test_a_template_starts_from_a_design_by_keyboard_alone(page: Page, site: str
     expect(mail(page)).to_contain_text("One thing worth telling")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_everybody_can_use_it(page: Page, site: str, template: Template, scheme: Any, width: int) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page.emulate_media(color_scheme=scheme)

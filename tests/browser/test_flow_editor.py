@@ -12,6 +12,7 @@ from campaigns.flows import editing
 from campaigns.models import Flow
 from tests.factories import TemplateFactory
 from tests.flows import ask, cast, leave, make_flow, on_flow, send, split, until, update, wait, work
+from tests.pages import LOOKS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -100,8 +101,7 @@ def test_on_a_phone_branches_stand_below_each_other_also_when_one_ends(page: Pag
     assert len(widths) == 3 and max(widths) < 390
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_everybody_can_read_it(
     page: Page, site: str, flow: Flow, scheme: Any, width: int, mailbox: Any
 ) -> None:

@@ -19,6 +19,7 @@ from tests.delivery.test_take_report import bounce
 from tests.factories import CampaignFactory, CustomerFactory, SenderFactory
 from tests.google_stub import GoogleStub
 from tests.microsoft_stub import MicrosoftStub
+from tests.pages import LOOKS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Stub = GoogleStub | MicrosoftStub
@@ -130,8 +131,7 @@ def test_a_permission_that_is_not_given_is_said_on_the_senders_page(
 
 
 @pytest.mark.parametrize("stub", ["gmail"], indirect=True)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_everybody_can_read_it(
     stub: Stub, page: Page, site: str, settings: Settings, scheme: Any, width: int
 ) -> None:

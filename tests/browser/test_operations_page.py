@@ -14,6 +14,7 @@ from campaigns.models import Campaign, Sender, SenderLimit
 from delivery.heartbeats import BEAT, Kind, beat
 from delivery.models import Circuit, Heartbeat, Progress, SendLog
 from tests.factories import CampaignFactory, CustomerFactory, SenderFactory
+from tests.pages import LOOKS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Status = SendLog.Status
@@ -99,8 +100,7 @@ def test_the_keyboard_stays_where_it_was(page: Page, site: str) -> None:
     expect(link).to_be_focused()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_everybody_can_read_it(page: Page, site: str, scheme: Any, width: int) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     trouble()

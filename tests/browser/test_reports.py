@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from analytics import roll_up
 from campaigns.models import Campaign
 from tests.analytics.sample import Sample
+from tests.pages import LOOKS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -45,8 +46,7 @@ INK = """canvas => {
 }"""
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_everybody_can_read_them(
     page: Page, site: str, campaigns: list[Campaign], scheme: Any, width: int
 ) -> None:

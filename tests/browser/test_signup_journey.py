@@ -18,6 +18,7 @@ from delivery.models import Signup, SignupForm
 from delivery.signups import fields, queue
 from tests.delivery.signing_up import confirm_path, link_of, mails
 from tests.factories import AttributeFactory, SenderFactory
+from tests.pages import LOOKS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -108,8 +109,7 @@ def in_a_frame(stranger: Page, address: str) -> None:
     assert Signup.objects.filter(email="bo@example.com").exists()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_everybody_can_use_the_pages(page: Page, site: str, scheme: Any, width: int) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     AttributeFactory(name="city", type=Attribute.Type.TEXT)
