@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -24,21 +25,23 @@ TESTS = Path(__file__).parent
 IN_ONE_RUN = {
     TESTS / "browser": "Browser",
     TESTS / "api" / "test_schemathesis.py": "Browser",
-    TESTS / "test_bench.py": "Browser",
+    TESTS / "test_attacks.py": "Browser",
+    TESTS / "test_workspace_wall.py": "Browser",
     TESTS / "api" / "test_wall.py": "PostgreSQL",
-    TESTS / "test_attacks.py": "PostgreSQL",
-    TESTS / "test_workspace_wall.py": "PostgreSQL",
+    TESTS / "test_bench.py": "SQLite",
     TESTS / "delivery" / "test_demo.py": "SQLite",
     TESTS / "test_every_page.py": "SQLite",
     TESTS / "test_logs.py": "SQLite",
     TESTS / "test_roles.py": "SQLite",
     TESTS / "test_translations.py": "SQLite",
 }
+# What a page says is the same as well; test_every_page.py asks for all of them on SQLite.
+ABOUT_PAGES = re.compile(r"test_(admin|compose|site)_|_(admin|pages?)\.py$")
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     run = os.environ.get("SUITE_RUN")
-    return True if run and IN_ONE_RUN.get(collection_path, run) != run else None
+    return True if run and _only_run(collection_path) not in (None, run) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -46,15 +49,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     run = os.environ.get("SUITE_RUN")
     kept = items
     if run == "Browser":
-        kept = [item for item in items if _home(item) == run]
+        kept = [item for item in items if _only_run(item.path) == run]
     elif run == "PostgreSQL":
-        kept = [item for item in items if item.path.parent == TESTS or _asks_database(item)]
+        kept = [item for item in items if _is_for_postgresql(item)]
     config.hook.pytest_deselected(items=list(set(items).difference(kept)))
     items[:] = kept
 
 
-def _home(item: pytest.Item) -> str | None:
-    return IN_ONE_RUN.get(item.path) or IN_ONE_RUN.get(item.path.parent)
+def _only_run(path: Path) -> str | None:
+    """The one run that a test file, or a folder of them, is in; None: in each."""
+    named = IN_ONE_RUN.get(path) or IN_ONE_RUN.get(path.parent)
+    return named or ("PostgreSQL" if ABOUT_PAGES.search(path.name) else None)
+
+
+def _is_for_postgresql(item: pytest.Item) -> bool:
+    return item.path.parent == TESTS or _only_run(item.path) == "PostgreSQL" or _asks_database(item)
 
 
 def _asks_database(item: pytest.Item) -> bool:

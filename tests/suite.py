@@ -4,8 +4,8 @@
 
 SQLite's run is shown as it goes, the others after it, and at the end one line for each. Each has its own
 servers, data directory and ports. Where the environment gives one REDIS_URL for all, they run one after
-the other. What asks no database, and what takes minutes and would show the same on both, is in one of
-them only (tests/conftest.py says which).
+the other. What asks no database, and what would show the same on both, is in one of them only
+(tests/conftest.py says which).
 """
 
 from __future__ import annotations

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 from django.conf import settings
-from django.db import connection
 from django.urls import resolve
 
 from audience import attributes
@@ -249,7 +248,6 @@ def test_no_page_that_somebody_reads_daily_is_left_out() -> None:
     assert left_out == ["customers/<int:pk>/why", "settings"], "which lead to other pages"
 
 
-@pytest.mark.skipif(connection.vendor == "sqlite", reason="It has a PostgreSQL of its own, and once will do.")
 def test_a_tiny_site_is_asked_for_every_page_and_none_takes_more_queries_than_it_may() -> None:
     done = bench("--only", "pages", "--share", "0.0005", "--runs", "1")
     _, line = map(json.loads, done.stdout.splitlines())
