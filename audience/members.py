@@ -77,13 +77,7 @@ def change_role(membership: Membership, role: Role) -> None:
             return
         if current.role == Role.OWNER:
             _keep_an_owner(current)
-        audit.record(
-            "changed",
-            current,
-            workspace=current.workspace_id,
-            before={"role": current.role},
-            after={"role": str(role)},
-        )
+        audit.changed(current, {"role": current.role}, {"role": str(role)}, workspace=current.workspace_id)
         current.role = role
         current.save(update_fields=["role"])
     membership.role = role

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.world import World
 
 TESTS = Path(__file__).parent
-# What takes minutes and would show the same on both databases: the one run of `make test` that it is in.
+# What would show the same on both databases: the one run of `make test` that it is in.
 IN_ONE_RUN = {
     TESTS / "browser": "Browser",
     TESTS / "api" / "test_schemathesis.py": "Browser",

@@ -71,6 +71,31 @@ def test_nothing_is_left_when_it_is_killed(command: list[str]) -> None:
     assert wait_for(lambda: not commands(mark), 30), commands(mark)
 
 
+# Goes in the moment in which a process has been started and nobody else knows it.
+GOES_AT_ONCE = """
+import os, sys
+from pathlib import Path
+from tests.chaos import processes
+
+class Popen(processes.subprocess.Popen):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        os._exit(0)
+
+processes.subprocess.Popen = Popen
+here = Path(sys.argv[1])
+command = [sys.executable, "-c", "import time; time.sleep(600)"]
+processes.Process(processes.Leash(here / "scratch"), command, here / "log", os.environ).start()
+"""
+
+
+def test_what_is_started_in_the_last_moment_is_ended(tmp_path: Path) -> None:
+    mark = f"CHAOS_MARK={uuid.uuid4()}"
+    environment = os.environ | dict([mark.split("=")])
+    subprocess.run([sys.executable, "-c", GOES_AT_ONCE, tmp_path], cwd=ROOT, env=environment, check=True)
+    assert wait_for(lambda: not commands(mark), 30), commands(mark)
+
+
 def commands(mark: str) -> str:
     """The commands of the processes that have this in their environment."""
     found = []

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.http import Http404, HttpRequest, StreamingHttpResponse
+from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.http import urlencode
-from django.utils.text import slugify
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -20,6 +18,7 @@ from analytics.tables import Chart, Table
 from analytics.totals import Scope
 from audience import access, audit
 from audience.models import Workspace, workspaces_visible_to
+from audience.views.frame import csv_file
 from campaigns.models import Campaign
 from delivery.views.frame import show
 
@@ -153,27 +152,3 @@ def workspace_choices(asked: Asked) -> list[dict[str, Any]]:
 def fresh() -> None:
     """Count what is new first, where nobody else does it."""
     roll_up.keep_fresh()
-
-
-class _Echo:
-    """A file that gives back what is written to it."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
-def csv_file(name: str, lines: Iterable[Iterable[Any]]) -> StreamingHttpResponse:
-    """Lines as a CSV file, sent as they are read."""
-    return StreamingHttpResponse(
-        _encoded(lines),
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{slugify(name) or "report"}.csv"'},
-    )
-
-
-def _encoded(lines: Iterable[Iterable[Any]]) -> Iterator[str]:
-    writer = csv.writer(_Echo())
-    # Without the mark at its beginning, Excel takes the file for an older encoding.
-    yield "\ufeff"
-    for line in lines:
-        yield writer.writerow(line)

@@ -12,9 +12,10 @@ from django.views.decorators.http import require_safe
 
 from analytics import click_map, people
 from analytics.people import NUMBERS, PAGE, Line, Question
-from analytics.views.frame import Asked, campaign_tabs, csv_file, fresh, report, whole
+from analytics.views.frame import Asked, campaign_tabs, fresh, report, whole
 from audience import audit, spreadsheets
 from audience.mailbox_providers import MailboxProvider
+from audience.views.frame import csv_file
 from campaigns.models import Campaign, Sender
 from delivery.models import SendLog
 from delivery.views.frame import find_campaign, staff_page

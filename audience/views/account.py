@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 import segno
@@ -31,6 +31,7 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 from audience import audit, throttle
 from audience.accounts import second_factor
 from audience.accounts.middleware import half_of
+from audience.views.frame import user_of
 
 CODE = {"autocomplete": "one-time-code", "autocapitalize": "none", "spellcheck": "false", "autofocus": True}
 RESETS = "5/hour"
@@ -56,11 +57,6 @@ class PasswordForm(forms.Form):
             raise forms.ValidationError(gettext("This is not your password. Nothing was changed."))
 
 
-def _user(request: HttpRequest) -> User:
-    """Who is logged in; login_required lets nobody else in."""
-    return cast(User, request.user)
-
-
 def _show(request: HttpRequest, template: str, title: str, status: int = 200, **context: Any) -> HttpResponse:
     frame = {**admin.site.each_context(request), "title": title}
     return render(request, f"account/{template}.html", {**frame, **context}, status=status)
@@ -73,7 +69,7 @@ def _show(request: HttpRequest, template: str, title: str, status: int = 200, **
 @login_required
 def second_factor_page(request: HttpRequest) -> HttpResponse:
     """Whether it is on, and what can be done about it."""
-    user = _user(request)
+    user = user_of(request)
     return _show(
         request,
         "second_factor",
@@ -113,7 +109,7 @@ def set_up(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("password")
 def codes(request: HttpRequest) -> HttpResponse:
     """New recovery codes, for the password."""
-    user = _user(request)
+    user = user_of(request)
     form = PasswordForm(user, request.POST)
     if not second_factor.is_on(user) or not form.is_valid():
         return _show(
@@ -133,7 +129,7 @@ def codes(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("password")
 def turn_off(request: HttpRequest) -> HttpResponse:
     """Do without a second factor again, for the password."""
-    user = _user(request)
+    user = user_of(request)
     form = PasswordForm(user, request.POST)
     if not form.is_valid():
         return _show(request, "second_factor", gettext("Second factor"), is_on=True, form=form, status=422)

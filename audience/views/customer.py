@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 from zoneinfo import available_timezones
 
 from django.contrib import messages
@@ -16,10 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from audience import access, consent, customers, suppression, zones
 from audience.models import Attribute, ConsentRecord, Customer, Suppression
-from audience.views.frame import show, staff_page
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
+from audience.views.frame import show, staff_page, user_of
 
 PREFIX = "attributes."
 LABELS = {
@@ -124,11 +121,6 @@ def find(request: HttpRequest, pk: int) -> Customer:
         raise PermissionDenied(gettext("An analyst may read, not change customers."))
     zones.show_in(found.workspace)
     return found
-
-
-def user_of(request: HttpRequest) -> User:
-    """Who acts; these pages let nobody in who is not logged in."""
-    return cast("User", request.user)
 
 
 def _save(customer: Customer, attributes: list[Attribute], given: QueryDict) -> dict[str, str]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -23,7 +21,7 @@ from audience.listing import Wanted, Who
 from audience.models import Customer, Segment, Suppression, Workspace
 from audience.segments import InvalidCriteria
 from audience.views import workspace as workspaces
-from audience.views.frame import show, staff_page
+from audience.views.frame import csv_file, show, staff_page
 from audience.views.workspace import whole
 
 PAGE = 50
@@ -51,7 +49,7 @@ def customers(request: HttpRequest) -> HttpResponse:
         "workspace": workspace,
         "wanted": wanted,
         "kept": {name: value for name, value in _asked(request).items() if name not in ("q", "before")},
-        "workspaces": workspaces.choices(request, workspace),
+        "workspaces": workspaces.choices(request, workspace, lambda seen: f"?workspace={seen.pk}"),
         "filters": _filters(request, wanted),
         "segments": _segments(request, segments, wanted),
         "may_edit": access.may_edit(request.user, workspace.pk),
@@ -80,12 +78,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
         messages.error(request, gettext("Nothing was exported. {error}").format(error=error))
         return redirect("audience:customers")
     audit.record("exported", workspace, workspace=workspace, after={"list": "customers", **asked})
-    name = f"{workspace.slug}-customers-{timezone.localdate():%Y-%m-%d}.csv"
-    return StreamingHttpResponse(
-        _encoded(lines),
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
+    return csv_file(f"{workspace.slug}-customers-{timezone.localdate():%Y-%m-%d}", lines)
 
 
 def _wanted(request: HttpRequest, workspace: Workspace) -> Wanted:
@@ -159,18 +152,3 @@ def _query(request: HttpRequest, **changes: Any) -> str:
     """This page's address, asking for something else; what is None is asked for no more."""
     asked = {**_asked(request), **changes}
     return f"?{urlencode({name: value for name, value in asked.items() if value is not None})}"
-
-
-class _Echo:
-    """A file that gives back what is written to it."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
-def _encoded(lines: Iterator[list[Any]]) -> Iterator[str]:
-    writer = csv.writer(_Echo())
-    # Without the mark at its beginning, Excel takes the file for an older encoding.
-    yield "\ufeff"
-    for line in lines:
-        yield writer.writerow(line)

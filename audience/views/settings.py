@@ -93,21 +93,13 @@ def page(
             {"label": label, "url": reverse(f"audience:{name}", args=[workspace.pk]), "is_on": name == tab}
             for label, name in TABS
         ],
-        "workspaces": _choices(request, workspace, tab),
+        "workspaces": workspaces.choices(
+            request, workspace, lambda seen: reverse(f"audience:{tab}", args=[seen.pk])
+        ),
     }
     response = show(request, f"audience/settings/{tab}.html", {**frame, **context})
     response.status_code = 422 if invalid else 200
     return response
-
-
-def _choices(request: HttpRequest, current: Workspace, tab: str) -> list[dict[str, Any]]:
-    """The same page of another workspace; nothing to choose for somebody who sees one only."""
-    if access.sole_workspace(request.user) is not None:
-        return []
-    return [
-        {"label": seen.name, "url": reverse(f"audience:{tab}", args=[seen.pk]), "is_on": seen == current}
-        for seen in workspaces_visible_to(request.user)
-    ]
 
 
 def _saved(request: HttpRequest, workspace: Workspace, form: Any, change: Any) -> bool:

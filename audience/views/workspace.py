@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -28,12 +29,14 @@ def chosen(request: HttpRequest) -> Workspace:
     return found
 
 
-def choices(request: HttpRequest, current: Workspace) -> list[dict[str, Any]]:
-    """The workspaces to choose from; none for somebody who sees one only."""
+def choices(
+    request: HttpRequest, current: Workspace, address: Callable[[Workspace], str]
+) -> list[dict[str, Any]]:
+    """The workspaces to choose from, by the same page's address; none for somebody who sees one only."""
     if access.sole_workspace(request.user) is not None:
         return []
     return [
-        {"label": seen.name, "url": f"?workspace={seen.pk}", "is_on": seen.pk == current.pk}
+        {"label": seen.name, "url": address(seen), "is_on": seen.pk == current.pk}
         for seen in workspaces_visible_to(request.user)
     ]
 

@@ -13,13 +13,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from audience import access
-from audience.views.frame import show, staff_page
+from audience.views.frame import show, staff_page, user_of
 from campaigns import content, preview, templates
 from campaigns.content import ContentError, Problem, RenderError
 from campaigns.models import Sender, Template, TemplateVersion
 from campaigns.templates import Sources
 from campaigns.views.forms import SourcesForm, TemplateForm
-from campaigns.views.frame import find_own_template, find_template, sealed, user_of
+from campaigns.views.frame import find_own_template, find_template, sealed
 
 # Gmail shows no more of a mail's HTML, and hides the rest behind a link.
 GMAIL_CLIPS_AT = 102 * 1024

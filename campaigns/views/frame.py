@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
-
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -13,9 +11,6 @@ from audience import access, zones
 from campaigns import preview
 from campaigns.models import Template
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
-
 # A mail is somebody's HTML, and shown before anybody has read it: no scripts, no forms, no way up, and an
 # origin of its own, which has no cookies and reads nothing of this site. The frame's attribute says it
 # once more, for whoever opens the address outside of one.
@@ -24,11 +19,6 @@ SEALED = (
     "font-src https: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
 LINKS_GO_NOWHERE = '<base target="_blank">'
-
-
-def user_of(request: HttpRequest) -> User:
-    """Who acts; these pages let nobody in who is not logged in."""
-    return cast("User", request.user)
 
 
 def find_template(request: HttpRequest, pk: int) -> Template:

@@ -10,10 +10,10 @@ from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from audience import access
-from audience.views.frame import limited, staff_page
+from audience.views.frame import limited, staff_page, user_of
 from campaigns import images
 from campaigns.models import Image, Template
-from campaigns.views.frame import find_own_template, find_template, user_of
+from campaigns.views.frame import find_own_template, find_template
 
 SHOWN = 24
 # Mails are rarely wider.

@@ -16,12 +16,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from audience import access
 from audience.models import Workspace, workspaces_visible_to
-from audience.views.frame import show, staff_page
+from audience.views.frame import show, staff_page, user_of
 from campaigns import preview, starters, templates
 from campaigns.content import ContentError, RenderError
 from campaigns.models import Campaign, Template
 from campaigns.views.forms import NewTemplateForm
-from campaigns.views.frame import find_own_template, find_template, sealed, user_of
+from campaigns.views.frame import find_own_template, find_template, sealed
 
 PER_PAGE = 24
 # A picture of a saved version never changes: its address names the version.

@@ -10,12 +10,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from audience import access
-from audience.views.frame import show, staff_page
+from audience.views.frame import show, staff_page, user_of
 from campaigns import differences, preview, templates
 from campaigns.content import ContentError, RenderError
 from campaigns.models import Template, TemplateVersion
 from campaigns.templates import Sources
-from campaigns.views.frame import find_own_template, find_template, sealed, user_of
+from campaigns.views.frame import find_own_template, find_template, sealed
 
 LISTED = 100
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -14,13 +14,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 
 from audience import access, zones
+from audience.views.frame import user_of
 from campaigns.models import Grant, Sender
 from campaigns.oauth import OAuthProvider, callback_url, provider_of
 from delivery import connecting
 from delivery.views.frame import show, staff_page
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 # In the session: what was asked for, by state (RFC 6749, 10.12). Each answer is taken once.
 ASKED = "mailbox_consents"
@@ -131,7 +129,7 @@ def _connect(
     request: HttpRequest, sender: Sender, provider: OAuthProvider, asked: connecting.Consent
 ) -> None:
     try:
-        resumed = connecting.connect(sender, provider, asked, request.GET.dict(), cast("User", request.user))
+        resumed = connecting.connect(sender, provider, asked, request.GET.dict(), user_of(request))
     except connecting.NotConnected as error:
         messages.error(request, str(error))
         return

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
-
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
@@ -12,12 +10,10 @@ from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
 from audience import access
+from audience.views.frame import user_of
 from campaigns.models import Campaign
 from delivery import follow_ups
 from delivery.views.frame import find_campaign, staff_page
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 
 @staff_page
@@ -30,7 +26,7 @@ def follow_up(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
     if kind not in Campaign.FollowUp:
         raise Http404("There is no such follow-up.")
     try:
-        found = follow_ups.make(campaign, Campaign.FollowUp(kind), cast("User", request.user))
+        found = follow_ups.make(campaign, Campaign.FollowUp(kind), user_of(request))
     except follow_ups.NotPossible as error:
         messages.error(request, str(error))
         return redirect("site:campaign", pk)

@@ -7,7 +7,7 @@ itself again and shows what was said.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib import messages
@@ -20,6 +20,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from audience import access
+from audience.views.frame import user_of
 from campaigns import drafts, lifecycle
 from campaigns.flows import runs
 from campaigns.flows.runs import Overdue
@@ -28,7 +29,6 @@ from delivery import progress
 from delivery.views.frame import find_campaign, show, staff_page
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import User
     from django_stubs_ext import StrOrPromise
 
 # What the list listens for.
@@ -124,7 +124,7 @@ def clone(request: HttpRequest, pk: int) -> HttpResponse:
     campaign = find_campaign(request, pk)
     if not access.may_edit(request.user, campaign.workspace_id):
         raise PermissionDenied(gettext("Only an owner, a manager or an editor may make campaigns."))
-    made = drafts.clone(campaign, cast("User", request.user))
+    made = drafts.clone(campaign, user_of(request))
     messages.success(
         request,
         gettext("“{name}” is a draft with the same audience, content and senders.").format(name=made.name),

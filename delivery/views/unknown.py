@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.contrib import messages
@@ -19,6 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from audience import access
+from audience.views.frame import user_of
 from campaigns.models import Campaign
 from delivery import unknown, why
 from delivery.message import message_id
@@ -134,7 +135,7 @@ def _ask(
 
 def _act(request: HttpRequest, campaign: Campaign, choice: Choice, ids: list[int] | None) -> None:
     try:
-        settled = choice.act(campaign, cast("User", request.user), ids)
+        settled = choice.act(campaign, user_of(request), ids)
     except unknown.CannotSendAgain as error:
         messages.error(request, gettext("Nothing is sent again. {error}").format(error=error))
     else:

@@ -39,8 +39,12 @@ class Leash:
             os._exit(_keep(leash, directory))
         os.close(leash)
 
-    def note(self, pid: int) -> None:
-        os.write(self._our_end, b"+%d\n" % pid)
+    def note_this(self) -> None:
+        """To be called by a new process before it becomes its program.
+
+        Were it for whoever starts it to say, one that is started while we go would be nobody's.
+        """
+        os.write(self._our_end, b"+%d\n" % os.getpid())
 
     def forget(self, pid: int) -> None:
         os.write(self._our_end, b"-%d\n" % pid)
@@ -89,15 +93,15 @@ class Process:
 
     def start(self) -> None:
         with self._log.open("a") as log:
-            self._popen = subprocess.Popen(
+            self._popen = subprocess.Popen(  # noqa: PLW1509 - one system call is safe beside threads
                 self._command,
                 env=self._environment,
                 stderr=log,
                 text=True,
                 start_new_session=True,
+                preexec_fn=self._leash.note_this,
                 **{"stdout": log, "stdin": subprocess.DEVNULL, **self._options},
             )
-        self._leash.note(self._popen.pid)
 
     @property
     def popen(self) -> subprocess.Popen[str]:

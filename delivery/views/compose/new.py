@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
-
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -12,11 +10,9 @@ from django.views.decorators.http import require_http_methods
 
 from audience import access
 from audience.models import Workspace, workspaces_visible_to
+from audience.views.frame import user_of
 from campaigns import drafts
 from delivery.views.frame import show, staff_page
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 
 @staff_page
@@ -31,7 +27,7 @@ def new(request: HttpRequest) -> HttpResponse:
         return show(
             request, "delivery/compose/new.html", {"title": gettext("New campaign"), "workspaces": offered}
         )
-    campaign = drafts.begin(workspace, cast("User", request.user))
+    campaign = drafts.begin(workspace, user_of(request))
     return redirect("delivery:compose_audience", campaign.pk)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib import messages
@@ -23,6 +23,7 @@ from audience import access, audiences, mailable, segments
 from audience.audiences import Audience
 from audience.mailable import Funnel
 from audience.models import Segment
+from audience.views.frame import user_of
 from campaigns import lifecycle, readiness, schedule
 from campaigns.flows import publishing
 from campaigns.models import Campaign, Flow
@@ -106,7 +107,7 @@ def _go_live(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     if not access.may_send(request.user, campaign.workspace_id):
         raise PermissionDenied(gettext("Only an owner or a manager may send."))
     try:
-        _activate(campaign, cast("User", request.user), parse_datetime(request.POST.get("as_of", "")))
+        _activate(campaign, user_of(request), parse_datetime(request.POST.get("as_of", "")))
     except lifecycle.InvalidTransition:
         campaign.refresh_from_db(fields=["status"])
         messages.warning(
