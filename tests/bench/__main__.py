@@ -2,8 +2,9 @@
 
     python -m tests.bench [--only NAME,...] [--share S] [--runs N] [--own-sink]
 
-Each measurement has servers of its own and runs in a process of its own, one after the other. Exit code
-1 when a target is missed or a measurement fails. Takes the machine for itself: run nothing beside it.
+Each has servers of its own and runs in a process of its own, one after the other, but for those that share
+a world (tests/bench/measures/__init__.py). Exit code 1 when a target is missed or a measurement fails.
+Takes the machine for itself: run nothing beside it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 from tests import servers
@@ -49,10 +51,11 @@ def main() -> int:
     programs = servers.find_or_install(["postgres", "redis"])
     say(machine(SETTINGS))
     passed = True
-    for name in names:
-        own = {kind: path for kind, path in programs.items() if kind in MEASURES[name].servers}
+    for _, group in groupby(names, lambda name: MEASURES[name].world or name):
+        together = list(group)
+        own = {kind: path for kind, path in programs.items() if kind in MEASURES[together[0]].servers}
         with servers.kept(own, durable=True, settings=SETTINGS) as addresses:
-            for line in lines(name, arguments, addresses):
+            for line in lines(together, arguments, addresses):
                 say(line)
                 passed = passed and line["pass"] is not False
     return 0 if passed else 1
@@ -67,16 +70,17 @@ def chosen(only: str) -> list[str]:
     return names or list(MEASURES)
 
 
-def lines(name: str, arguments: argparse.Namespace, addresses: dict[str, str]) -> Iterator[Line]:
-    """What one measurement says; a line about its failure when it ends before its time."""
-    command = [sys.executable, "-m", "tests.bench.one", name, str(arguments.share), str(arguments.runs)]
+def lines(names: list[str], arguments: argparse.Namespace, addresses: dict[str, str]) -> Iterator[Line]:
+    """What the measurements of one world say; a line about its failure when it ends before its time."""
+    said = ",".join(names)
+    command = [sys.executable, "-m", "tests.bench.one", said, str(arguments.share), str(arguments.runs)]
     with subprocess.Popen(
         command, cwd=ROOT, env=os.environ | addresses, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout
         yield from map(json.loads, process.stdout)
     if process.returncode:
-        yield {"bench": name, "error": f"it ended with {process.returncode}", "pass": False}
+        yield {"bench": said, "error": f"it ended with {process.returncode}", "pass": False}
 
 
 def say(line: Line) -> None:

@@ -1,4 +1,4 @@
-"""One measurement in a process of its own: `python -m tests.bench.one NAME SHARE RUNS` prints its lines."""
+"""One world in a process of its own: `python -m tests.bench.one NAME,... SHARE RUNS` prints its lines."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from tests.bench.measures import MEASURES
 from tests.bench.world import World
 
 
-def measure(name: str, share: float, runs: int) -> Iterator[Line]:
-    """Make an installation, and say what the measurement says."""
+def measure(names: list[str], share: float, runs: int) -> Iterator[Line]:
+    """Make an installation, and say what the measurements say."""
     with World(share, runs) as world:
         django.setup()
         call_command("migrate", verbosity=0)
-        yield from MEASURES[name].function(world)
+        for name in names:
+            yield from MEASURES[name].function(world)
 
 
-def main(name: str, share: str, runs: str) -> int:
+def main(names: str, share: str, runs: str) -> int:
     # Nothing but lines may come out.
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     with redirect_stdout(sys.stderr):
-        for line in measure(name, float(share), int(runs)):
+        for line in measure(names.split(","), float(share), int(runs)):
             more = {} if float(share) == 1 else {"share": float(share)}
             out.write(json.dumps(line | more) + "\n")
             out.flush()

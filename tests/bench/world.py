@@ -25,7 +25,7 @@ TEMPLATE = Path(__file__).with_name("campaign.mjml")
 PATIENCE = 1800
 
 
-@dataclass
+@dataclass(eq=False)
 class World:
     """One measurement's installation, on the servers that the environment names."""
 

@@ -1,4 +1,4 @@
-"""Reports: what counting costs, and how long each page takes the server, over a long ledger."""
+"""Reports: what counting costs, and how long each page takes the server, over a brand's long ledger."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 from django.db import connection
 
 from tests.bench import ledger, people
+from tests.bench.brand import found
 from tests.bench.lines import Line, line, rounded
 from tests.bench.world import World
 
-CUSTOMERS, CAMPAIGNS, MAILS = 1_000_000, 100, 10_000_000
 TARGET_MS = 300
 TABLES = {
     "ledger": ["delivery_sendlog"],
@@ -22,26 +22,21 @@ TABLES = {
 
 
 def measure(world: World) -> Iterator[Line]:
-    from analytics import roll_up
-
-    mails = world.scaled(MAILS)
-    campaigns = max(5, round(CAMPAIGNS * world.share))
-    people.customers(max(world.scaled(CUSTOMERS), mails // campaigns))
-    ids = ledger.campaigns(world, campaigns)
-    ledger.fill(ids, mails)
-    sizes = {"mails": mails, "events": ledger.count("delivery_event"), "campaigns": len(ids)}
-    seconds = _clocked(roll_up.run) / 1000
-    people.run("VACUUM ANALYZE")
+    brand = found(world)
+    tables = {"mails": "delivery_sendlog", "events": "delivery_event", "campaigns": "campaigns_campaign"}
+    sizes = {what: ledger.count(table) for what, table in tables.items()}
+    seconds = brand.counting_seconds
     yield line(
         "reports", [sizes["events"] / seconds], "events/s counted",
-        **sizes, seconds=round(seconds, 1), mb_per_million_mails=_growth(mails), target=None, passed=None,
+        **sizes, seconds=round(seconds, 1), mb_per_million_mails=_growth(sizes["mails"]),
+        target=None, passed=None,
     )  # fmt: skip
-    rounds = [_round(number, ids) for number in range(world.runs)]
+    rounds = [_round(number) for number in range(world.runs)]
     yield line(
         "reports", rounds, "ms for counting 1,000 new opens", **sizes, target=None, passed=None
     )  # fmt: skip
     client = _client()
-    for name, address in _pages(ids):
+    for name, address in _pages(brand.ended):
         _open(client, address)
         begun = time.process_time()
         times = [_clocked(lambda at=address: _open(client, at)) for _ in range(world.runs + 2)]
@@ -53,7 +48,7 @@ def measure(world: World) -> Iterator[Line]:
         )  # fmt: skip
 
 
-def _round(number: int, ids: list[int]) -> float:
+def _round(number: int) -> float:
     """A minute's work: so many new opens of mails of an old campaign."""
     from analytics import roll_up
 
