@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.test import Client
@@ -57,18 +58,29 @@ def people(world: World) -> dict[str, User | None]:
     return {NOBODY: None, STRANGER: world.user, **members, SITE_STAFF: UserFactory(is_superuser=True)}
 
 
-def cell(user: User | None, url: str) -> str:
-    """What this person may do at this URL; whatever it does is taken back."""
-    got = _status(user, "get", url)
-    posted = 405 if READ_ONLY.search(url) else _status(user, "post", url)
+def sessions(world: World) -> dict[str, str | None]:
+    """The key of a session of each of these people, who have logged in."""
+    return {who: user and _log_in(user) for who, user in people(world).items()}
+
+
+def _log_in(user: User) -> str | None:
+    client = Client()
+    client.force_login(user)
+    return client.session.session_key
+
+
+def cell(session: str | None, url: str) -> str:
+    """What may be done at this URL in this session; whatever it does is taken back."""
+    got = _status(session, "get", url)
+    posted = 405 if READ_ONLY.search(url) else _status(session, "post", url)
     allowed = [word for word, status in (("reads", got), ("acts", posted)) if status not in REFUSALS]
     return ", ".join(allowed) or REFUSALS[got if got != 405 else posted]
 
 
-def _status(user: User | None, method: str, url: str) -> int:
+def _status(session: str | None, method: str, url: str) -> int:
     client = Client(raise_request_exception=False)
-    if user is not None:
-        client.force_login(user)
+    if session is not None:
+        client.cookies[settings.SESSION_COOKIE_NAME] = session
     data = {"post": "yes"} if method == "post" else {}
     with transaction.atomic():
         response = getattr(client, method)(url, data)

@@ -50,6 +50,8 @@ def environment(run: str, directory: Path) -> dict[str, str]:
         "DATA_DIR": str(directory),
         "MAILBOX_PORT": str(free_port()),
         "SUITE_RUN": run,
+        # Hundreds of processes are started, and would compile all of Drumbeat each.
+        "PYTHONDONTWRITEBYTECODE": "",
     }
     if run == "SQLite":
         own["DATABASE_URL"] = f"sqlite:///{directory / 'drumbeat.sqlite3'}"

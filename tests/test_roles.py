@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from config.api import api
 from tests.api.walk import body_of, filled, operations
-from tests.role_walk import EVERYBODY, NOBODY, STRANGER, api_cell, cell, people, programs, table
+from tests.role_walk import EVERYBODY, NOBODY, STRANGER, api_cell, cell, programs, sessions, table
 from tests.test_workspace_wall import PUBLIC, routes, urls_of
 from tests.world import World
 
@@ -27,7 +27,7 @@ DESIGNS = {"templates/designs/<slug:key>/"}
 
 
 def walked(world: World) -> Iterator[tuple[str, list[str]]]:
-    everybody = people(world)
+    everybody = sessions(world)
     for route in sorted(set(routes())):
         # Leads from an old form of address to the new one.
         if route.endswith("/<path:object_id>/") and route.startswith("admin/") and "/r/" not in route:
