@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from random import Random
 
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import Count, F
+from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from audience.mailbox_providers import MailboxProvider
@@ -25,7 +26,7 @@ from campaigns.content import CUSTOMER_COLUMNS
 from campaigns.models import Campaign, CampaignSender, CampaignTransition, Sender
 from delivery import feedback, verdicts
 from delivery.message import Builder, Recipient
-from delivery.models import Event, Progress, SendLog
+from delivery.models import Event, Progress, SenderDay, SendLog
 
 Type = Event.Type
 # Ledger rows in one transaction.
@@ -154,8 +155,23 @@ def _move_back(campaign: Campaign, days: int) -> None:
         CampaignTransition.objects.filter(campaign=campaign).update(at=F("at") - earlier)
         moments = {"activated_at", "finished_at", "created_at"}
         Campaign.objects.filter(pk=campaign.pk).update(**{name: F(name) - earlier for name in moments})
+        _count_days(campaign)
         lifecycle.note(campaign, None, NOTE.format(days=days))
     campaign.refresh_from_db()
+
+
+def _count_days(campaign: Campaign) -> None:
+    """Count anew what its senders have sent on each day, as the ledger now has it."""
+    senders = list(campaign.senders.values_list("pk", flat=True))
+    sent = SendLog.objects.filter(sender__in=senders, status=SendLog.Status.SENT, sent_at__isnull=False)
+    days = (
+        sent.order_by().values("sender_id", day=TruncDate("sent_at", tzinfo=UTC)).annotate(sent=Count("pk"))
+    )
+    SenderDay.objects.filter(sender__in=senders).update(sent=0)
+    SenderDay.objects.bulk_create(
+        [SenderDay(**day) for day in days.annotate(sent=Count("pk"))],
+        update_conflicts=True, update_fields=["sent"], unique_fields=["sender", "day"],
+    )  # fmt: skip
 
 
 @dataclass

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -13,7 +14,7 @@ from django.utils import timezone
 from audience.models import Customer, Suppression
 from campaigns.models import Campaign
 from delivery import simulated, verdicts, why
-from delivery.models import Event, SendLog
+from delivery.models import Event, SenderDay, SendLog
 from tests.factories import CustomerFactory, TemplateFactory
 
 MakeCampaign = Callable[..., Campaign]
@@ -107,3 +108,14 @@ def test_campaigns_before_it_are_made_up_once_and_say_so(campaign: Campaign) -> 
         assert not rows.filter(sent_at__gt=timezone.now() - timedelta(days=9)).exists()
         assert Event.objects.filter(sendlog__campaign=made).count() > 1000
     assert not Event.objects.filter(sendlog__campaign=campaign).exists()
+
+
+def test_days_of_senders_follow_the_mails_that_were_moved_back(campaign: Campaign) -> None:
+    [sender] = campaign.senders.all()
+    SenderDay.objects.create(sender=sender, day=datetime.now(UTC).date(), sent=800)
+    simulated.react(campaign)
+    simulated.go_before(campaign)
+    sent = Counter(row.sent_at.astimezone(UTC).date() for row in SendLog.objects.filter(status="sent"))
+    assert len(sent) == 1 + len(simulated.EARLIER)
+    counted = SenderDay.objects.filter(sender=sender).exclude(sent=0)
+    assert dict(counted.values_list("day", "sent")) == sent
