@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from django.db.models import QuerySet, Sum
+from django.db.models import Count, QuerySet, Sum
+from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from analytics.models import AudienceCount, AudienceDay, Reaction
@@ -92,9 +93,9 @@ def complaints(senders: Iterable[Sender], days: int) -> list[Domain]:
     sent = SenderDay.objects.filter(sender__in=domains, day__gte=first)
     for sender_id, day, mails in sent.values_list("sender_id", "day", "sent"):
         _add(found[domains[sender_id]].sent, day, first, mails)
-    for one in complained(domains, first).only("sender_id", "at"):
-        if one.at is not None:
-            _add(found[domains[one.sender_id]].complained, one.at.astimezone(UTC).date(), first, 1)
+    per_day = complained(domains, first).order_by().values_list("sender_id", TruncDate("at", tzinfo=UTC))
+    for sender_id, day, mails in per_day.annotate(Count("pk")):
+        _add(found[domains[sender_id]].complained, day, first, mails)
     active = [domain for domain in found.values() if sum(domain.sent) or sum(domain.complained)]
     return sorted(active, key=lambda domain: (-sum(domain.sent), domain.name))
 

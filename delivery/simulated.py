@@ -163,15 +163,15 @@ def _move_back(campaign: Campaign, days: int) -> None:
 def _count_days(campaign: Campaign) -> None:
     """Count anew what its senders have sent on each day, as the ledger now has it."""
     senders = list(campaign.senders.values_list("pk", flat=True))
-    sent = SendLog.objects.filter(sender__in=senders, status=SendLog.Status.SENT, sent_at__isnull=False)
-    days = (
-        sent.order_by().values("sender_id", day=TruncDate("sent_at", tzinfo=UTC)).annotate(sent=Count("pk"))
-    )
+    rows = SendLog.objects.filter(sender__in=senders, status=SendLog.Status.SENT, sent_at__isnull=False)
+    per_day = rows.order_by().values_list("sender_id", TruncDate("sent_at", tzinfo=UTC)).annotate(Count("pk"))
     SenderDay.objects.filter(sender__in=senders).update(sent=0)
     SenderDay.objects.bulk_create(
-        [SenderDay(**day) for day in days.annotate(sent=Count("pk"))],
-        update_conflicts=True, update_fields=["sent"], unique_fields=["sender", "day"],
-    )  # fmt: skip
+        [SenderDay(sender_id=sender, day=day, sent=mails) for sender, day, mails in per_day],
+        update_conflicts=True,
+        update_fields=["sent"],
+        unique_fields=["sender", "day"],
+    )
 
 
 @dataclass
