@@ -96,18 +96,6 @@ def ids() -> str:
     return "SELECT value FROM json_each(%s)"
 
 
-def elements(array: str) -> str:
-    """SQL for a table of the elements of a JSON array; `element` is what each holds."""
-    if is_postgresql():
-        return f"LATERAL jsonb_array_elements({array})"
-    return f"json_each({array})"
-
-
-def element(alias: str) -> str:
-    """SQL for the number that an element of a JSON array is."""
-    return f"{alias}.value::bigint" if is_postgresql() else f"{alias}.value"
-
-
 def concatenated(first: str, second: str) -> str:
     """SQL for two JSON arrays as one."""
     if is_postgresql():

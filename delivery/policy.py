@@ -7,12 +7,13 @@ and flows alike. Each verdict stands on the row as its reason.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Mod
 
 from audience import clock, sql
 from audience.models import ContactPolicy, Customer, Suppression, Workspace
@@ -22,8 +23,10 @@ from delivery.models import SendLog
 
 Status = SendLog.Status
 Reason = SendLog.Reason
-# So many people are all asked about. Of more some are drawn by chance, so many in so many tries at the most.
-LOOKED_AT, DRAWN, TRIES = 5_000, 2_000, 20_000
+# So many people are all asked about. Of more some are drawn by chance, about so many.
+LOOKED_AT, DRAWN = 5_000, 1_000
+# Of those who are at least so large a part of all ids, ids are drawn; of others every so manyth.
+LARGE = 0.25
 
 
 class Due(NamedTuple):
@@ -159,34 +162,45 @@ def _drawn(workspace: Workspace, customers: QuerySet[Customer], expected: int) -
     """Some of these customers, anywhere between the first and the last of the workspace."""
     ids = Customer.objects.of(workspace).order_by("pk").values_list("pk", flat=True)
     between = range(ids.first() or 0, (ids.last() or 0) + 1)
-    tries = min(DRAWN * len(between) // expected, TRIES, len(between))
-    drawn = random.sample(between, tries)
-    return list(customers.filter(pk__in=drawn).values_list("pk", flat=True))
+    if expected >= LARGE * len(between):
+        tries = min(DRAWN * len(between) // expected, len(between))
+        some = customers.filter(pk__in=random.sample(between, tries))
+    else:
+        every = max(expected // DRAWN, 1)
+        turn = random.randrange(every)  # noqa: S311 - nothing depends on it
+        some = customers.annotate(turn=Mod("pk", every)).filter(turn=turn)
+    return list(some.values_list("pk", flat=True))
 
 
 def _full(policy: ContactPolicy, most: int, customers: Sequence[int]) -> int:
     """How many of these customers have had as many mails as they may have."""
     since = clock.now() - timedelta(days=policy.cap_days)
-    doubtful = Q(status__in=[Status.SENDING, Status.UNKNOWN], due_at__gt=since)
-    rows = SendLog.objects.filter(
-        Q(status=Status.SENT, sent_at__gt=since) | doubtful,
-        workspace=policy.workspace_id,
-        customer__in=customers,
-    )
+    doubtful = _doubtful(customers) & Q(due_at__gt=since)
+    rows = SendLog.objects.filter(_sent(customers, since) | doubtful, workspace=policy.workspace_id)
     counted = rows.order_by().values("customer").annotate(had=Count("pk"))
     return int(counted.filter(had__gte=most).count())
 
 
 def _had(workspace_id: int, customers: set[int], since: datetime, now: datetime) -> dict[int, list[datetime]]:
     """When each of these customers had a mail in the workspace, or may have had one."""
-    recent = Q(status=Status.SENT, sent_at__gt=since) | Q(status__in=[Status.SENDING, Status.UNKNOWN])
-    rows = SendLog.objects.filter(recent, customer__in=customers, workspace=workspace_id)
+    rows = SendLog.objects.filter(_sent(customers, since) | _doubtful(customers), workspace=workspace_id)
     had: dict[int, list[datetime]] = {}
     for customer, status, sent_at, history in rows.values_list("customer_id", "status", "sent_at", "history"):
         at = now if status == Status.SENDING else sent_at or _doubted_at(history)
         if at is not None and at > since:
             had.setdefault(customer, []).append(at)
     return had
+
+
+# Each of the two finds its rows by the index of a customer's mails, however many there are.
+
+
+def _sent(customers: Collection[int], since: datetime) -> Q:
+    return Q(customer__in=customers, sent_at__gt=since, status=Status.SENT)
+
+
+def _doubtful(customers: Collection[int]) -> Q:
+    return Q(customer__in=customers, sent_at=None, status__in=[Status.SENDING, Status.UNKNOWN])
 
 
 def _doubted_at(history: Sequence[Mapping[str, str]]) -> datetime | None:

@@ -124,8 +124,8 @@ def _party(
     return Party(members, version, fence, theirs, state, step, round_, at, at, at)
 
 
-_COLUMNS = {
-    "ids": "jsonb",
+_PLACE = {
+    "party": "integer",
     "fence": "integer",
     "state": "text",
     "step": "integer",
@@ -136,30 +136,32 @@ _COLUMNS = {
     "anew": "boolean",
     "ended": "timestamptz",
 }
+_MEMBER = {"id": "bigint", "party": "integer"}
 
 
 def write(parties: Iterable[Party]) -> int:
     """Write the new places of parties in one statement; how many people were still as they had been taken."""
-    values = [_place(party) for party in parties if party.members]
-    if not values:
+    moved = [party for party in parties if party.members]
+    if not moved:
         return 0
+    places = [_place(number, party) for number, party in enumerate(moved)]
+    members = [{"id": pk, "party": number} for number, party in enumerate(moved) for pk in party.members]
     statement = f"""
         UPDATE campaigns_enrollment AS e
         SET state = r.state, step = r.step, round = r.round, due_at = r.due, reason = r.reason,
             ended_at = r.ended, fence = e.fence + 1,
             path = CASE WHEN r.anew THEN r.path ELSE {sql.concatenated("e.path", "r.path")} END
-        FROM (SELECT g.*, {sql.element("one")} AS id
-              FROM {sql.table(_COLUMNS)} g, {sql.elements("g.ids")} AS one) AS r
-        WHERE e.id = r.id AND e.fence = r.fence"""  # noqa: S608 - constants of ours
+        FROM {sql.table(_MEMBER)} AS m JOIN {sql.table(_PLACE)} AS r ON r.party = m.party
+        WHERE e.id = m.id AND e.fence = r.fence"""  # noqa: S608 - constants of ours
     with connection.cursor() as cursor:
-        cursor.execute(statement, [sql.rows(values)])
+        cursor.execute(statement, [sql.rows(members), sql.rows(places)])
         return int(cursor.rowcount)
 
 
-def _place(party: Party) -> dict[str, Any]:
+def _place(number: int, party: Party) -> dict[str, Any]:
     due_at = sql.moment(party.due)
     return {
-        "ids": list(party.members),
+        "party": number,
         "fence": party.fence,
         "state": party.state,
         "step": party.step,

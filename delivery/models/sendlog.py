@@ -88,7 +88,9 @@ class SendLog(models.Model):
     # Not after this moment.
     cutoff_at = models.DateTimeField(null=True)
     # Stays as it is when the customer is deleted: the ledger remembers, the address below as well.
-    customer = models.ForeignKey(Customer, models.DO_NOTHING, related_name="+", db_constraint=False)
+    customer = models.ForeignKey(
+        Customer, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
+    )
     # A sender with rows is in a campaign, and cannot be deleted for that.
     sender = models.ForeignKey(
         Sender, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
@@ -146,6 +148,8 @@ class SendLog(models.Model):
                 name="sendlog_leased",
             ),
             models.Index(fields=["workspace", "email"], name="sendlog_email", opclasses=PREFIX_SEARCHABLE),
+            # Somebody's mails, and what they had in the last days: the contact policy asks for each mail.
+            models.Index(fields=["customer", "sent_at"], name="sendlog_customer"),
             # The rows behind the exceptional numbers; sent and queued rows are not in it.
             models.Index(
                 fields=["campaign", "status"],

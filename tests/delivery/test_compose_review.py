@@ -320,18 +320,19 @@ def test_who_has_had_enough_mails_is_counted_by_the_contact_policy(action: str, 
     assert (str(SendLog.Reason.CAPPED.label) in page["page"]) == (action == "skip")
 
 
-@pytest.mark.parametrize("action", ["skip", "move"])
+@pytest.mark.parametrize(("action", "large"), [("skip", 0.1), ("skip", 2), ("move", 0.1)])
 def test_of_many_who_has_had_enough_mails_is_estimated_and_said_to_be(
-    action: str, monkeypatch: pytest.MonkeyPatch
+    action: str, large: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(policy, "LOOKED_AT", 3)
+    monkeypatch.setattr(policy, "LARGE", large)
     people = CustomerFactory.create_batch(8)
     draft = CampaignFactory(audience="all_subscribed", segment=None)
     ContactPolicy.objects.create(workspace=draft.workspace, cap_mails=1, cap_action=action)
     for customer in people[:6]:
         mailed(customer, days=1)
     page = review(draft)
-    # So few are all drawn: the estimate is right.
+    # So few are all drawn, whichever way: the estimate is right.
     assert (page["funnel"].matched, page["funnel"].will_be_sent) == (8, 2 if action == "skip" else 8)
     assert ("Send to about 2 people" in page["page"]) == (action == "skip")
     assert ("About 6 of them have had as many mails" in page["page"]) == (action == "move")
