@@ -97,7 +97,7 @@ def test_reasons_name_the_codes_of_the_mail_server(campaign: Campaign) -> None:
     event(mail(campaign), "bounced", bounce="soft", detail="452 4.2.2 full")
     roll_up.run()
     found = totals.reasons(Scope([campaign.pk]))
-    assert found[0] == Reason("failed", "refused", "550 5.1.1", 2)
+    assert found[0] == Reason("failed", "refused", "550 5.1.1", 2, found[0].block)
     assert {reason.code for reason in found} == {"550 5.1.1", "554 5.7.1", "", "soft 452 4.2.2"}
 
 
