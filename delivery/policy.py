@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
-from django.db.models.functions import Mod
+from django.db.models.functions import Random
 
 from audience import clock, sql
 from audience.models import ContactPolicy, Customer, Suppression, Workspace
@@ -25,7 +25,7 @@ Status = SendLog.Status
 Reason = SendLog.Reason
 # So many people are all asked about. Of more some are drawn by chance, about so many.
 LOOKED_AT, DRAWN = 5_000, 1_000
-# Of those who are at least so large a part of all ids, ids are drawn; of others every so manyth.
+# Of those who are at least so large a part of all ids, ids are drawn; of others people, as they are read.
 LARGE = 0.25
 
 
@@ -166,9 +166,7 @@ def _drawn(workspace: Workspace, customers: QuerySet[Customer], expected: int) -
         tries = min(DRAWN * len(between) // expected, len(between))
         some = customers.filter(pk__in=random.sample(between, tries))
     else:
-        every = max(expected // DRAWN, 1)
-        turn = random.randrange(every)  # noqa: S311 - nothing depends on it
-        some = customers.annotate(turn=Mod("pk", every)).filter(turn=turn)
+        some = customers.alias(chance=Random()).filter(chance__lt=DRAWN / expected)
     return list(some.values_list("pk", flat=True))
 
 
@@ -192,7 +190,8 @@ def _had(workspace_id: int, customers: set[int], since: datetime, now: datetime)
     return had
 
 
-# Each of the two finds its rows by the index of a customer's mails, however many there are.
+# Each of the two finds its rows by the index of a customer's mails, however many there are. Only what is sent
+# has a moment, and it stays sent (docs/states.md).
 
 
 def _sent(customers: Collection[int], since: datetime) -> Q:
