@@ -14,6 +14,7 @@ from unfold.admin import ModelAdmin
 
 from audience import access, audit
 from audience.admin.base import ReadOnly, WorkspaceAdmin
+from audience.admin.search import SearchedOnce
 from audience.models import AuditEntry
 
 SECRET = "(secret)"  # noqa: S105 - it stands for one
@@ -91,7 +92,7 @@ def _workspace_of(obj: Any) -> int | None:
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(ReadOnly, WorkspaceAdmin):
+class AuditEntryAdmin(ReadOnly, SearchedOnce, WorkspaceAdmin):
     """For owners what was done in their workspace, for site staff everything."""
 
     form = forms.ModelForm

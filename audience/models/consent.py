@@ -55,6 +55,8 @@ class ConsentRecord(WorkspaceModel):
     class Meta:
         ordering = ["-id"]
         indexes = [
+            # What somebody agreed to, by the address of then: searched for, handed out and erased.
+            models.Index(fields=["workspace", "email"], name="consent_email", opclasses=PREFIX_SEARCHABLE),
             # Withdrawals outlive their customer: an import asks for them by address.
             models.Index(
                 fields=["workspace", "email"], condition=models.Q(granted=False), name="consent_withdrawn"

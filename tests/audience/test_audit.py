@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from audience import api_keys, audit, suppression
 from audience.models import AuditEntry, Membership
@@ -124,6 +125,17 @@ def test_log_ins_and_failures_are_told_with_the_address() -> None:
     assert (failed.action, failed.name, failed.ip) == ("log-in failed", "ada", "192.0.2.9")
     assert (done.action, done.actor_name, done.ip) == ("logged in", "ada", "192.0.2.9")
     assert "wrong" not in str([failed.before, failed.after, failed.name])
+
+
+def test_a_search_finds_what_is_in_a_name_and_reads_the_log_once() -> None:
+    workspace = WorkspaceFactory()
+    owner = member(workspace)
+    for name in ("Black Friday", "Friday's news", "Monday"):
+        audit.record("tested", workspace=workspace, name=name)
+    with CaptureQueriesContext(connection) as queries:
+        page = owner.get("/admin/audience/auditentry/?q=friday").content.decode()
+    assert "Black Friday" in page and "Friday&#x27;s news" in page and "Monday" not in page
+    assert len([query for query in queries if "friday" in query["sql"]]) == 1
 
 
 @pytest.mark.parametrize("role", [Membership.Role.ANALYST, Membership.Role.EDITOR, Membership.Role.MANAGER])
