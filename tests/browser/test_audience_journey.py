@@ -65,7 +65,8 @@ def test_consent_suppression_and_the_reason_why_on_one_page(
     page.get_by_role("button", name="Lift the suppression").click()
     expect(page.locator(".suppressed")).to_have_count(0)
     assert not Suppression.objects.exists()
-    page.get_by_label("Name of the campaign").fill("spring")
+    with page.expect_response(re.compile("spring")):
+        page.get_by_label("Name of the campaign").fill("spring")
     page.locator("#asked").get_by_role("link", name="Spring sale").click()
     expect(page.locator("[data-answer]")).to_contain_text("audience is still being written")
     page.get_by_role("navigation", name="By kind").get_by_role("link", name="Flows").click()
