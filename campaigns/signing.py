@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Callable
 from functools import cache
 
 from django.conf import settings
@@ -20,8 +21,17 @@ class Forged(Exception):
 
 def signed(body: bytes, purpose: bytes) -> str:
     """A body with its signature by the newest of LINK_KEYS, in characters that fit into a URL."""
-    raw = body + _signature(settings.LINK_KEYS[0], body, purpose)
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return signer(purpose)(body)
+
+
+def signer(purpose: bytes) -> Callable[[bytes], str]:
+    """What signs bodies for this purpose, for who signs many: with the key that is the newest now."""
+    keyed = _keyed(settings.LINK_KEYS[0], purpose)
+
+    def sign(body: bytes) -> str:
+        return base64.urlsafe_b64encode(body + _digest(keyed, body)).rstrip(b"=").decode()
+
+    return sign
 
 
 def verified(text: str, purpose: bytes) -> bytes:
@@ -32,16 +42,16 @@ def verified(text: str, purpose: bytes) -> bytes:
     except (ValueError, binascii.Error) as error:
         raise Forged from error
     body, signature = raw[:-SIZE], raw[-SIZE:]
-    right = (_signature(key, body, purpose) for key in settings.LINK_KEYS)
+    right = (_digest(_keyed(key, purpose), body) for key in settings.LINK_KEYS)
     if not body or not any(hmac.compare_digest(signature, each) for each in right):
         raise Forged
     return body
 
 
-def _signature(key: str, body: bytes, purpose: bytes) -> bytes:
-    keyed = _keyed(key, purpose).copy()
-    keyed.update(body)
-    return keyed.digest()
+def _digest(keyed: hashlib.blake2b, body: bytes) -> bytes:
+    own = keyed.copy()
+    own.update(body)
+    return own.digest()
 
 
 @cache

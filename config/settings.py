@@ -183,7 +183,7 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", "drumbeat@loca
 # Seconds without progress after which a worker's claim on a mail is taken from it.
 SEND_LEASE_SECONDS = env.int("SEND_LEASE_SECONDS", 120)
 # Mails per claim, at most: a worker takes what it sends in half a second, and never more than this.
-SEND_BATCH_SIZE = env.int("SEND_BATCH_SIZE", 500)
+SEND_BATCH_SIZE = env.int("SEND_BATCH_SIZE", 1000)
 # Seconds before the second attempt; the third waits four times as long. Both vary by a half.
 SEND_RETRY_SECONDS = env.int("SEND_RETRY_SECONDS", 60)
 # Open connections per worker to one SMTP server: the wanted rate times the round trip, divided by the

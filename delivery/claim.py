@@ -20,7 +20,7 @@ from audience.models import ContactPolicy
 from campaigns.models import Sender
 from delivery import flow_mails, policy, progress, sql
 from delivery.lanes import Lane
-from delivery.policy import PASSES, Due, Verdict
+from delivery.policy import Due, Verdict
 
 
 class Claim(NamedTuple):
@@ -80,11 +80,11 @@ def take(
     return (_gate(lane, judged, verdicts, worker) if judged else []), len(due)
 
 
+# Without status, the row may go.
 _COLUMNS = {
     "id": "bigint",
     "fence": "integer",
     "customer_id": "bigint",
-    "email": "text",
     "status": "text",
     "reason": "text",
     "due_at": "timestamptz",
@@ -95,7 +95,8 @@ def _lock_due(lane: Lane, provider: str, limit: int) -> list[Due]:
     """Lock due rows, oldest due first, each with the fence that the gate will give it."""
     usable = ", ".join(f"'{state}'" for state in Sender.USABLE)
     statement = f"""
-        SELECT id, fence + 1, customer_id, email, due_at, cutoff_at, enrollment_id, round
+        SELECT id, fence + 1, customer_id, CASE WHEN enrollment_id <> 0 THEN due_at END, cutoff_at,
+            enrollment_id, round
         FROM delivery_sendlog l
         WHERE campaign_id = %s AND sender_id = %s AND mailbox_provider = %s AND {sql.is_queued("l")}
           AND due_at <= {sql.now()}
@@ -116,36 +117,40 @@ def _gate(lane: Lane, due: Sequence[Due], verdicts: Mapping[int, Verdict], worke
     """Judge the locked rows. They are queued and the caller's: only the campaign is looked at again."""
     statement = f"""
         UPDATE delivery_sendlog
-        SET status = verdict.status, reason = verdict.reason, email = verdict.email,
+        SET status = verdict.status, reason = verdict.reason,
+            email = COALESCE(verdict.email, delivery_sendlog.email),
             due_at = COALESCE(verdict.due_at, delivery_sendlog.due_at),
-            mailbox_provider = {mailbox_provider_sql("verdict.email")}, worker = %s, fence = verdict.fence,
+            mailbox_provider = CASE WHEN verdict.email <> delivery_sendlog.email
+                THEN {mailbox_provider_sql("verdict.email")} ELSE mailbox_provider END,
+            worker = %s, fence = verdict.fence,
             attempts = attempts + CASE WHEN verdict.status = 'sending' THEN 1 ELSE 0 END,
             lease_until = CASE WHEN verdict.status = 'sending'
                 THEN {sql.in_seconds(settings.SEND_LEASE_SECONDS)} END
         FROM (
-            SELECT mine.id, mine.fence, mine.due_at, COALESCE(p.email, mine.email) AS email,
+            SELECT mine.id, mine.fence, mine.due_at, p.email,
                 CASE WHEN p.id IS NULL OR {refusal_sql("p", "s")} <> '' THEN 'suppressed'
-                     ELSE mine.status END AS status,
+                     ELSE COALESCE(mine.status, 'sending') END AS status,
                 CASE WHEN p.id IS NULL THEN 'deleted'
                      WHEN {refusal_sql("p", "s")} <> '' THEN {refusal_sql("p", "s")}
-                     ELSE mine.reason END AS reason
+                     ELSE COALESCE(mine.reason, '') END AS reason
             FROM {sql.table(_COLUMNS)} mine
             JOIN campaigns_campaign c ON c.id = %s AND c.status = 'active'
             LEFT JOIN audience_customer p ON p.id = mine.customer_id AND p.workspace_id = c.workspace_id
             LEFT JOIN audience_suppression s ON s.workspace_id = p.workspace_id AND s.email = p.email
         ) AS verdict
         WHERE delivery_sendlog.id = verdict.id
-        RETURNING delivery_sendlog.id, delivery_sendlog.fence, attempts, crashes, customer_id,
-            delivery_sendlog.email, content_id, enrollment_id, {flow_mails.ENDED}"""  # noqa: S608 - constants of ours
-    rows = sql.rows(_judged(row, verdicts.get(row.id, PASSES)) for row in due)
+        RETURNING delivery_sendlog.status = 'sending', delivery_sendlog.id, delivery_sendlog.fence, attempts,
+            crashes, customer_id, delivery_sendlog.email, content_id, enrollment_id, {flow_mails.ENDED}"""  # noqa: S608 - constants of ours
+    rows = sql.rows(_judged(row, verdicts.get(row.id)) for row in due)
     with connection.cursor() as cursor:
         cursor.execute(statement, [worker, rows, lane.campaign.pk])
-        decided = [(Passed(*row[:8]), flow_mails.Row(*row[8:])) for row in cursor.fetchall()]
-    progress.count((lane.campaign.pk, end.status) for _, end in decided)
-    flow_mails.end(end for _, end in decided)
-    return [row for row, end in decided if end.status == "sending"]
+        decided = cursor.fetchall()
+    ends = [flow_mails.Row(*row[9:]) for row in decided if not row[0]]
+    progress.count((lane.campaign.pk, end.status) for end in ends)
+    flow_mails.end(ends)
+    return [Passed(*row[1:9]) for row in decided if row[0]]
 
 
-def _judged(row: Due, verdict: Verdict) -> dict[str, object]:
-    known = {"id": row.id, "fence": row.fence, "customer_id": row.customer_id, "email": row.email}
-    return known | {"status": verdict.status, "reason": verdict.reason, "due_at": verdict.due_at}
+def _judged(row: Due, verdict: Verdict | None) -> dict[str, object]:
+    known: dict[str, object] = {"id": row.id, "fence": row.fence, "customer_id": row.customer_id}
+    return known if verdict is None else known | verdict._asdict()

@@ -40,7 +40,7 @@ PORTION_SECONDS = 0.5
 PATIENCE_SECONDS = 3.0
 FIRST_PORTION = 50
 # Answers are settled when there are so many, or the last time is so long ago.
-SETTLE_ROWS = 500
+SETTLE_ROWS = 1000
 SETTLE_SECONDS = 0.25
 
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import hashlib
 from base64 import encodebytes
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 
@@ -28,8 +27,7 @@ BOUNDARY = "=_drumbeat"
 PATHS = {"unsubscribe_link": "u", "view_in_browser_link": "v", "click_base": "c", "pixel_link": "o"}
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
+class Recipient(NamedTuple):
     """A ledger row that passed the gate, with what the mail says about the customer."""
 
     row_id: int
@@ -64,6 +62,9 @@ class Builder:
         self._workspace_id = campaign.workspace_id
         self._sender_address = sender.from_email
         self._content = frozen
+        self._content_id = frozen.pk or 0
+        self._token = tokens.maker()
+        self._links = _makers(settings.SITE_URL)
         self._tracks = campaign.tracked and campaign.workspace.tracked
         self._shared = content.shared_context(campaign.workspace, campaign.name)
         self._id_end = _id_end(campaign.pk, domain)
@@ -76,8 +77,8 @@ class Builder:
 
         Its Message-ID is the same for every attempt, so that a mailbox that gets two shows one.
         """
-        about = tokens.Reference(self._workspace_id, to.customer_id, to.row_id, self._content.pk or 0)
-        own = links(tokens.make(about))
+        token = self._token(self._workspace_id, to.customer_id, to.row_id, self._content_id)
+        own = {name: make(token) for name, make in self._links.items()}
         shared = self._shared if to.event is None else {**self._shared, "event": to.event}
         data = content.personal_context(to.columns, own, shared)
         html_head, html_end = HTML_HEAD, END
@@ -95,7 +96,8 @@ class Builder:
             f"{self._common}"
         )
         message = b"".join((headers.encode("ascii"), TEXT_HEAD, text, html_head, html, html_end))
-        return Mail(to.row_id, self._sender_address, to.email, message, self._tail)
+        # Headers fold with a space, and quoted-printable writes a leading dot as =2E.
+        return Mail(to.row_id, self._sender_address, to.email, message, self._tail, dotless=True)
 
     @cached_property
     def _tracking(self) -> content.Encoder:

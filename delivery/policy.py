@@ -35,8 +35,8 @@ class Due(NamedTuple):
     id: int
     fence: int
     customer_id: int
-    email: str
-    due_at: Any
+    # Of a mail in a flow.
+    due_at: Any = None
     cutoff_at: Any = None
     enrollment_id: int = 0
     round: int = 1
@@ -48,9 +48,6 @@ class Verdict(NamedTuple):
     status: str
     reason: str = ""
     due_at: Any = None
-
-
-PASSES = Verdict(Status.SENDING)
 
 
 def hold(workspace: Workspace) -> ContactPolicy | None:

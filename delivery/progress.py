@@ -32,10 +32,10 @@ def count(moved: Iterable[tuple[int, str]], *, sign: int = 1) -> None:
     Statuses that are no end are passed over. Call it inside the transaction that moves the rows;
     campaigns are taken in the order of their ids, so that two batches cannot wait for each other.
     """
-    sums: dict[int, Counter[str]] = {}
-    for campaign_id, status in moved:
+    sums: dict[int, dict[str, int]] = {}
+    for (campaign_id, status), rows in Counter(moved).items():
         if status in ENDS:
-            sums.setdefault(campaign_id, Counter())[status] += sign
+            sums.setdefault(campaign_id, {})[status] = sign * rows
     for campaign_id in sorted(sums):
         Progress.objects.filter(pk=campaign_id).update(
             **{status: F(status) + n for status, n in sums[campaign_id].items()}

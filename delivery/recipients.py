@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
-from audience.models import Customer
+from django.db import connection
+
+from audience import sql
 from campaigns.content import CUSTOMER_COLUMNS
 from delivery import flow_mails
 from delivery.message import Recipient
@@ -27,11 +30,7 @@ class Reached(Protocol):
 def read(rows: Iterable[Reached]) -> dict[int, Recipient]:
     """The recipients of these rows, by row; one whose customer was deleted is left out. Two queries."""
     rows = list(rows)
-    ids = {row.customer_id for row in rows}
-    columns = Customer.objects.filter(pk__in=ids).values_list("pk", "tracked", *CUSTOMER_COLUMNS)
-    found = {
-        pk: (dict(zip(CUSTOMER_COLUMNS, values, strict=True)), tracked) for pk, tracked, *values in columns
-    }
+    found = _customers({row.customer_id for row in rows})
     events = flow_mails.events([row.enrollment_id for row in rows])
     return {
         row.row_id: Recipient(
@@ -40,3 +39,19 @@ def read(rows: Iterable[Reached]) -> dict[int, Recipient]:
         for row in rows
         if row.customer_id in found
     }
+
+
+def _customers(ids: Iterable[int]) -> dict[int, tuple[dict[str, Any], bool]]:
+    """The columns that mails show, and whether the customer may be tracked. In plain SQL: it costs less."""
+    columns = ", ".join(f"p.{name}" for name in CUSTOMER_COLUMNS)
+    statement = f"""
+        SELECT p.id, p.tracked, {columns}
+        FROM {sql.table({"id": "bigint"})} mine JOIN audience_customer p ON p.id = mine.id"""  # noqa: S608 - constants of ours
+    found = {}
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [sql.rows({"id": pk} for pk in ids)])
+        for pk, tracked, *values in cursor.fetchall():
+            said = dict(zip(CUSTOMER_COLUMNS, values, strict=True))
+            said["attributes"] = json.loads(said["attributes"])
+            found[pk] = said, bool(tracked)
+    return found

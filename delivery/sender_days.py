@@ -22,9 +22,9 @@ def count(moved: Iterable[tuple[int, str]]) -> None:
     other in a circle. A sender that is gone is passed over: its mails are settled all the same.
     """
     sums: dict[int, Counter[str]] = {}
-    for sender_id, what in moved:
+    for (sender_id, what), rows in Counter(moved).items():
         if what in COUNTED:
-            sums.setdefault(sender_id, Counter())[what] += 1
+            sums.setdefault(sender_id, Counter())[what] = rows
     if not sums:
         return
     columns = {"sender_id": "bigint"} | dict.fromkeys(COUNTED, "integer")

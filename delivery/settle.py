@@ -40,6 +40,7 @@ class Settlement(NamedTuple):
     given_back: int = 0
 
 
+# What is empty or 0 is left out.
 _COLUMNS = {
     "id": "bigint",
     "fence": "integer",
@@ -73,37 +74,38 @@ def settle(settlements: Sequence[Settlement], worker: str, *, known_as: str = St
             lease_until = CASE WHEN r.status = 'unknown' THEN lease_until END,
             history = CASE WHEN {was_sent} OR r.given_back = 1 THEN history
                 ELSE {sql.appended_history("r")} END
-        FROM {sql.table(_COLUMNS)} AS r
+        FROM (SELECT id, fence, status, COALESCE(reason, '') AS reason, COALESCE(error, '') AS error,
+                COALESCE(provider_id, '') AS provider_id, due_at, COALESCE(given_back, 0) AS given_back
+            FROM {sql.table(_COLUMNS)} given) AS r
         WHERE delivery_sendlog.id = r.id AND delivery_sendlog.fence = r.fence
           AND delivery_sendlog.status || '' = %s AND delivery_sendlog.worker = %s
-        RETURNING delivery_sendlog.id, campaign_id, sender_id, {flow_mails.ENDED}"""  # noqa: S608 - constants of ours
+        RETURNING delivery_sendlog.id, campaign_id, sender_id, delivery_sendlog.status, {flow_mails.ENDED}"""  # noqa: S608 - constants of ours
     with transaction.atomic(), connection.cursor() as cursor:
         # In the order of the ids, in which everybody takes rows.
         cursor.execute(statement, [sql.rows(map(_storable, sorted(settlements))), known_as, worker])
-        moved = [(*row[:3], flow_mails.Row(*row[3:])) for row in cursor.fetchall()]
-        progress.count((campaign_id, row.status) for _, campaign_id, _, row in moved)
-        progress.count(((campaign_id, known_as) for _, campaign_id, _, _ in moved), sign=-1)
-        sent = ((sender_id, row.status) for _, _, sender_id, row in moved if row.status == Status.SENT)
-        sender_days.count(sent)
-        flow_mails.end(row for *_, row in moved)
+        moved = cursor.fetchall()
+        progress.count((campaign_id, status) for _, campaign_id, _, status, *_ in moved)
+        progress.count(((campaign_id, known_as) for _, campaign_id, *_ in moved), sign=-1)
+        sender_days.count((sender_id, status) for _, _, sender_id, status, *_ in moved)
+        flow_mails.end(row[4:] for row in moved)
     return {row_id for row_id, *_ in moved}
 
 
 def _storable(row: Settlement) -> dict[str, Any]:
     """The row without what PostgreSQL's JSON cannot hold: one odd word must not keep a batch unsettled."""
-    words = {
-        name: getattr(row, name).encode("utf-8", "replace").decode().replace("\0", "")
-        for name in ("error", "provider_id")
-    }
-    return row._asdict() | words
+    known = {name: value for name, value in zip(_COLUMNS, row, strict=True) if value}
+    for name in ("error", "provider_id"):
+        if name in known:
+            known[name] = known[name].encode("utf-8", "replace").decode().replace("\0", "")
+    return known
 
 
 def from_answer(answer: Answer, fence: int, attempts: int) -> Settlement:
     """What the transport's answer makes of a row that has been attempted so many times."""
+    if answer.verdict is Verdict.ACCEPTED:
+        return Settlement(answer.row_id, fence, Status.SENT, "", answer.error, answer.provider_id)
     row = partial(Settlement, answer.row_id, fence, error=answer.error, provider_id=answer.provider_id)
     match answer.verdict:
-        case Verdict.ACCEPTED:
-            return row(status=Status.SENT)
         case Verdict.PERMANENT:
             return row(status=Status.FAILED, reason=Reason.REFUSED)
         case Verdict.UNKNOWN:

@@ -89,7 +89,7 @@ def expire_leases() -> None:
         cursor.execute(statement, [])
         lost = cursor.fetchall()
         progress.count((campaign_id, Status.UNKNOWN) for campaign_id, *_ in lost)
-        flow_mails.end(flow_mails.Row(*row) for _, *row in lost)
+        flow_mails.end(row for _, *row in lost)
     if lost:
         logger.warning("leases ended during the hand-over", extra={"unknown": len(lost)})
 

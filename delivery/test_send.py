@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -119,7 +119,7 @@ def _built(campaign: Campaign, sender: Sender, to: Recipient, tail: bytes = b"")
     # A mailbox shows only the first of two mails with one Message-ID, and all tests would share it.
     domain = sender.from_email.rpartition("@")[2]
     shared, own = (message_id(number, 0, domain).encode() for number in (0, random.getrandbits(62)))  # noqa: S311
-    return replace(mail, own=mail.own.replace(shared, own, 1))
+    return mail._replace(own=mail.own.replace(shared, own, 1))
 
 
 def columns(customer: Customer) -> Mapping[str, Any]:

@@ -93,7 +93,7 @@ class Worker:
     """One sender process. Use it as a context manager; `counts` says what it has done so far."""
 
     def __init__(self, mended_at: float = float("-inf"), on_work: Callable[[], None] = lambda: None) -> None:
-        """`on_work` is called before mail is handed over, every five seconds at most, so that others help."""
+        """`on_work` is called while there is mail to hand over, every five seconds at most: others help."""
         self.name = f"{process_name()}-{uuid.uuid4().hex[:6]}"
         self.counts: Counter[str] = Counter()
         # By this machine's monotonic clock.
@@ -136,7 +136,7 @@ class Worker:
         asked = signup_mails.send_due(SIGNUP_SECONDS) > 0
         if not campaigns:
             return taken_in or asked
-        filled = _fill_some(campaigns)
+        filled = self._fill_some(campaigns)
         served = self._serve(due_lanes(campaigns, clock.now()))
         return finish_done_campaigns() > 0 or taken_in or asked or filled or served
 
@@ -169,6 +169,18 @@ class Worker:
         if time.monotonic() - self._shown_at > heartbeats.EVERY:
             self._shown_at = time.monotonic()
             heartbeats.beat(process_name(), Heartbeat.Kind.WORKER, doing)
+
+    def _fill_some(self, campaigns: list[Campaign]) -> bool:
+        """Fill some pages of each campaign that is not filled yet, while others send what is filled."""
+        done = Progress.objects.filter(campaign__in=campaigns, filled_at__isnull=False)
+        filled = set(done.values_list("pk", flat=True))
+        worked = False
+        for campaign in campaigns:
+            end = time.monotonic() + FILL_SECONDS
+            while campaign.pk not in filled and time.monotonic() < end and _fill(campaign):
+                worked = True
+                self._wake_others()
+        return worked
 
     def _serve(self, lanes: list[Lane]) -> bool:
         """Give a turn to the next lane whose sender has room in its limits; False: there is none."""
@@ -266,18 +278,6 @@ def _look_into_mailboxes() -> None:
 
         doubts.look_up()
         returned.collect()
-
-
-def _fill_some(campaigns: list[Campaign]) -> bool:
-    """Fill some pages of each campaign that is not filled yet."""
-    done = Progress.objects.filter(campaign__in=campaigns, filled_at__isnull=False)
-    filled = set(done.values_list("pk", flat=True))
-    worked = False
-    for campaign in campaigns:
-        end = time.monotonic() + FILL_SECONDS
-        while campaign.pk not in filled and time.monotonic() < end and _fill(campaign):
-            worked = True
-    return worked
 
 
 def _fill(campaign: Campaign) -> bool:

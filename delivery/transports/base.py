@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from delivery.errors.base import Verdict
 
@@ -14,8 +13,7 @@ __all__ = ["Answer", "Leaving", "Mail", "Transport", "Verdict"]
 Leaving = Callable[[int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(NamedTuple):
     """One built mail, ready for any transport."""
 
     row_id: int
@@ -25,6 +23,8 @@ class Mail:
     # attachments), which all of them name and none copies.
     own: bytes
     tail: bytes = b""
+    # No line of it begins with a dot, which SMTP would have to double (RFC 5321, 4.5.2).
+    dotless: bool = False
 
     @property
     def message(self) -> bytes:
@@ -36,8 +36,7 @@ class Mail:
         return len(self.own) + len(self.tail)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What became of a mail. `error` is at most 1000 characters and free of credentials."""
 
     row_id: int

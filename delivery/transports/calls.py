@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
 
@@ -155,5 +155,5 @@ class ManyCalls:
             if self._refusals >= REFUSALS_IN_A_ROW:
                 self._refusals = 0
                 error = f"The service refused {REFUSALS_IN_A_ROW} mails in a row. {answer.error}"
-                return replace(answer, verdict=Verdict.SENDER, error=error[:ERROR_LENGTH])
+                return answer._replace(verdict=Verdict.SENDER, error=error[:ERROR_LENGTH])
         return answer

@@ -105,7 +105,10 @@ def ours(compiled: content.Compiled, customer: dict[str, Any]) -> bytes:
     frozen = Content(subject=compiled.subject, html=compiled.html, text=compiled.text)
     campaign = Campaign(id=5, workspace=acme(), name="Spring", content=frozen)
     sender = Sender(from_name="Zoë", from_email="news@acme.example", reply_to="help@acme.example")
-    return Builder(campaign, sender).build(Recipient(7, 11, customer["email"], customer)).message
+    mail = Builder(campaign, sender).build(Recipient(7, 11, customer["email"], customer))
+    # The SMTP transport takes its word for it, and doubles none.
+    assert mail.dotless and re.search(rb"^\.", mail.own, re.MULTILINE) is None
+    return mail.message
 
 
 def djangos(compiled: content.Compiled, customer: dict[str, Any]) -> bytes:

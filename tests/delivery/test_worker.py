@@ -15,7 +15,7 @@ from audience import consent, imports
 from audience.models import ConsentRecord, Customer
 from campaigns import lifecycle
 from campaigns.models import Campaign, Sender, SenderLimit
-from delivery import handover, sql
+from delivery import fill, handover, sql
 from delivery import worker as worker_module
 from delivery.mailbox.store import MailboxStore
 from delivery.models import Circuit, Progress, SenderDay, SendLog
@@ -343,6 +343,17 @@ def test_worker_calls_for_others_before_it_hands_mail_over_and_not_with_every_tu
         worker.run_until_idle()
         worker.run_until_idle()
     assert sent == [0]
+
+
+def test_worker_calls_for_others_while_it_fills(
+    active_campaign: MakeCampaign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fill, "PAGE", 4)
+    active_campaign(10, filled=False)
+    filled: list[int] = []
+    with Worker(on_work=lambda: filled.append(SendLog.objects.count())) as worker:
+        worker.run_until_idle()
+    assert filled == [4]
 
 
 def test_worker_without_mail_to_hand_over_calls_nobody(active_campaign: MakeCampaign) -> None:

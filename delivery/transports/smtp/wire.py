@@ -44,13 +44,15 @@ def body(mail: Mail) -> tuple[bytes, bytes, bytes]:
     of a line, a lone dot there would end the message and let the rest pass for commands. The shared part is
     base64 and our own lines around it, where none begins with a dot.
     """
-    message = mail.own
-    if LEADING_DOT.search(message):
-        message = LEADING_DOT.sub(b"\n..", message)
-    if message.startswith(b"."):
-        message = b"." + message
+    message = mail.own if mail.dotless else _stuffed(mail.own)
     whole_lines = (mail.tail or message).endswith(b"\r\n")
     return message, mail.tail, b".\r\n" if whole_lines else b"\r\n.\r\n"
+
+
+def _stuffed(message: bytes) -> bytes:
+    if LEADING_DOT.search(message):
+        message = LEADING_DOT.sub(b"\n..", message)
+    return b"." + message if message.startswith(b".") else message
 
 
 class ReplyReader:
