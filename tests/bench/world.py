@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -140,12 +139,17 @@ class World:
         return made
 
     def send(self, campaign: Campaign, meanwhile: Callable[[int], None] = lambda sent: None) -> float:
-        """Activate a campaign and wait until it has completed; seconds. `meanwhile` is told the sum sent."""
+        """Activate a campaign and wait until it has completed; the seconds from the one to the other.
+
+        `meanwhile` is told the sum sent, four times a second: whoever looks on takes time from who sends.
+        """
+        from django.utils import timezone
+
         from campaigns import lifecycle
         from campaigns.models import Campaign
         from delivery.models import Progress
 
-        begun = time.perf_counter()
+        begun = timezone.now()
         lifecycle.activate(campaign)
         if self.distributed:
             ring()
@@ -156,9 +160,12 @@ class World:
             meanwhile(progress or 0)
             return campaign.status != Campaign.Status.ACTIVE
 
-        if not wait_for(has_ended, PATIENCE, every=0.05):
+        if not wait_for(has_ended, PATIENCE, every=0.25):
             raise TimeoutError(f"The campaign was not done after {PATIENCE} s.\n{self.logs()}")
-        return time.perf_counter() - begun
+        campaign.refresh_from_db(fields=["finished_at"])
+        if campaign.finished_at is None:
+            raise AssertionError(f"The campaign ended {campaign.status}: {campaign.result}\n{self.logs()}")
+        return (campaign.finished_at - begun).total_seconds()
 
 
 def ring() -> None:
