@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -120,7 +119,7 @@ def hand_over(sender: Sender, row: SendLog) -> None:
     built = mail(row.pk)
     message = built.message.replace(f"<{row.pk}.1@acme.example>".encode(), ours.encode())
     transport = transport_for(sender)
-    list(transport.deliver(iter([replace(built, own=message)]), lambda row_id: None))
+    list(transport.deliver(iter([built._replace(own=message)]), lambda row_id: None))
     transport.close()
 
 

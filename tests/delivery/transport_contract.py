@@ -6,7 +6,6 @@ import enum
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any, ClassVar
@@ -161,7 +160,7 @@ class TransportContract:
         small = mail(1)
         message = small.message.replace(b"Gr=C3=BC=C3=9Fe\r\n", LARGE * LARGE_LINES, 1)
         assert len(message) > 1_500_000
-        answers = deliver(wire.transport(), [replace(small, own=message)])
+        answers = deliver(wire.transport(), [small._replace(own=message)])
         assert [answer.verdict for answer in answers] == [ACCEPTED]
         [arrived] = wire.arrived()
         assert arrived["text"].count("x") == 76 * LARGE_LINES
