@@ -206,7 +206,7 @@ def _tell_made(campaign: Campaign, actor: User | None, sender_ids: Iterable[int]
 
 def _weights(campaign: Campaign) -> dict[int, int]:
     """Who sends the campaign, with the share of each."""
-    return dict(campaign.sender_shares.order_by("sender").values_list("sender_id", "weight"))
+    return dict(campaign.sender_shares.order_by("sender_id").values_list("sender_id", "weight"))
 
 
 def _tell_senders(campaign: Campaign, before: Mapping[int, int]) -> None:

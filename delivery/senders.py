@@ -80,7 +80,7 @@ def relieve_missing() -> None:
     No page takes a sender out of a campaign that runs; a hand in the database may.
     """
     for campaign in Campaign.objects.active():
-        shares = list(campaign.sender_shares.select_related("sender").order_by("sender"))
+        shares = list(campaign.sender_shares.select_related("sender").order_by("sender_id"))
         if not shares:
             # Somebody may have ended it meanwhile.
             with suppress(lifecycle.InvalidTransition):
@@ -96,8 +96,8 @@ def _lost(campaign: Campaign, known: list[int]) -> Iterator[int]:
 
     Asked for between one and the next, where the index finds at once that there is nothing.
     """
-    # In the words of the index sendlog_open.
-    waiting = SendLog.objects.filter(campaign=campaign, status__in=SendLog.OPEN).order_by("sender")
+    # In the words of the index sendlog_open. By ids: order_by("sender") would be by the senders' names.
+    waiting = SendLog.objects.filter(campaign=campaign, status__in=SendLog.OPEN).order_by("sender_id")
     for after, before in pairwise([0, *known, LARGEST_ID]):
         between = waiting.filter(status=SendLog.Status.QUEUED, sender__gt=after, sender__lt=before)
         while (found := between.values_list("sender", flat=True).first()) is not None:

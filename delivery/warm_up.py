@@ -43,7 +43,7 @@ def _days_to_judge(today: date) -> QuerySet[SenderDay]:
         sender=OuterRef("pk"), day__gte=by_this_cap, day__lt=today, sent__gt=0
     ).order_by("-day")
     last = WarmUp.objects.annotate(last_day=Subquery(days.values("pk")[:1])).values("last_day")
-    return SenderDay.objects.filter(pk__in=last).select_related("sender__warm_up").order_by("sender")
+    return SenderDay.objects.filter(pk__in=last).select_related("sender__warm_up").order_by("sender_id")
 
 
 def _judge(warm_up: WarmUp, day: SenderDay, today: date) -> None:

@@ -139,6 +139,20 @@ def test_what_waits_for_a_lost_sender_goes_to_one_that_is_left(position: int) ->
     assert campaign.status == "active"
 
 
+def test_what_waits_for_its_own_senders_is_left_with_them_whatever_their_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Senders sort by name: read in that order, each looked lost, and one's mails went to itself for ever."""
+    campaign, of_it = campaign_of(1, 1, 1)
+    fill_all(campaign)
+    for name, sender in zip("cab", of_it, strict=True):
+        Sender.objects.filter(pk=sender.pk).update(name=name)
+    moves: list[tuple[object, ...]] = []
+    monkeypatch.setattr(senders, "_move", lambda *move: moves.append(move))
+    senders.relieve_missing()
+    assert moves == []
+
+
 # --- A mailbox's day -------------------------------------------------------------------------------------
 
 
