@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
+
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
 
 
 class CredentialsUnreadable(Exception):
@@ -18,17 +21,17 @@ class CredentialsUnreadable(Exception):
         super().__init__(self.__doc__)
 
 
-def _cipher() -> MultiFernet:
-    return MultiFernet([_of_key(key) for key in settings.CREDENTIAL_KEYS])
+def _cipher(keys: Sequence[str]) -> MultiFernet:
+    # Here, for a worker whose senders need no password is 6 MB smaller without it.
+    from cryptography.fernet import Fernet, MultiFernet
 
-
-def _of_key(key: str) -> Fernet:
-    return Fernet(base64.urlsafe_b64encode(hashlib.sha256(key.encode()).digest()))
+    raw = (hashlib.sha256(key.encode()).digest() for key in keys)
+    return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in raw])
 
 
 def encrypt(secret: str) -> str:
     """The secret under the first of CREDENTIAL_KEYS; an empty one stays empty."""
-    return _cipher().encrypt(secret.encode()).decode() if secret else ""
+    return _cipher(settings.CREDENTIAL_KEYS).encrypt(secret.encode()).decode() if secret else ""
 
 
 def decrypt(stored: str) -> str:
@@ -36,19 +39,25 @@ def decrypt(stored: str) -> str:
 
     Raises CredentialsUnreadable when none did.
     """
-    try:
-        return _cipher().decrypt(stored.encode()).decode() if stored else ""
-    except InvalidToken as error:
-        raise CredentialsUnreadable from error
+    return _read(stored, settings.CREDENTIAL_KEYS) if stored else ""
 
 
 def is_current(stored: str) -> bool:
     """Whether a stored value was written with the first of CREDENTIAL_KEYS."""
     try:
-        _of_key(settings.CREDENTIAL_KEYS[0]).decrypt(stored.encode())
-    except InvalidToken:
+        _read(stored, settings.CREDENTIAL_KEYS[:1])
+    except CredentialsUnreadable:
         return False
     return True
+
+
+def _read(stored: str, keys: Sequence[str]) -> str:
+    from cryptography.fernet import InvalidToken
+
+    try:
+        return _cipher(keys).decrypt(stored.encode()).decode()
+    except InvalidToken as error:
+        raise CredentialsUnreadable from error
 
 
 def rotated(stored: str) -> str:

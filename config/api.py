@@ -17,6 +17,7 @@ from django.urls import URLPattern, URLResolver, path
 from ninja import NinjaAPI
 from ninja.errors import HttpError
 from ninja.errors import ValidationError as InvalidRequest
+from ninja.openapi.docs import Swagger
 from ninja.operation import Operation
 
 from analytics.api import reports
@@ -87,6 +88,12 @@ REFUSALS: dict[type[Exception], tuple[int, str]] = {
     InvalidCriteria: (422, "refused"),
     ImportRefused: (422, "refused"),
 }
+
+
+class Docs(Swagger):
+    """Ninja's page by its own files instead of the internet's, although it is no app (config.settings)."""
+
+    template_cdn = str(settings.NINJA / "templates" / Swagger.template)
 
 
 class Api(NinjaAPI):
@@ -165,6 +172,7 @@ def _joined() -> Api:
         title="Drumbeat",
         version=settings.VERSION,
         description=DESCRIPTION,
+        docs=Docs(),
         urls_namespace="api",
         parser=JsonParser(),
     )

@@ -7,6 +7,7 @@ stops the start. Nothing else is needed for the embedded mode: SQLite, one worke
 from __future__ import annotations
 
 from datetime import timedelta
+from importlib.metadata import distribution
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -64,6 +65,8 @@ if PRODUCTION:
 
 # --- Applications ------------------------------------------------------------------------------
 
+# Whose files the API's documentation page shows. As an app it would be imported by every worker: 10 MB.
+NINJA = Path(str(distribution("django-ninja").locate_file("ninja")))
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
     "config.admin.SiteConfig",
@@ -78,8 +81,6 @@ INSTALLED_APPS = [
     "django_otp",
     "django_otp.plugins.otp_totp",
     "django_otp.plugins.otp_static",
-    # For the files of the API's documentation page.
-    "ninja",
     "audience",
     "campaigns",
     "delivery",
@@ -107,7 +108,7 @@ WSGI_APPLICATION = "config.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        "DIRS": [BASE_DIR / "templates", NINJA / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -315,7 +316,7 @@ USE_I18N = True
 FORMAT_MODULE_PATH = "config.formats"
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
-STATICFILES_DIRS = [BASE_DIR / "static"] if (BASE_DIR / "static").is_dir() else []
+STATICFILES_DIRS = [BASE_DIR / "static", NINJA / "static"]
 MEDIA_ROOT = DATA_DIR / "media"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 # Of one uploaded list of customers.

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 # Compiling templates, calling providers, reading reports, checking domains, learning, pages.
 ELSEWHERE = {
     *("anymail", "authlib", "boto3", "css_inline", "dns", "inscriptis", "lxml", "markdown_it", "mrml"),
-    *("numpy", "requests", "config.urls", "unfold.admin"),
+    *("numpy", "requests", "config.urls", "unfold.admin", "ninja", "pydantic", "cryptography.fernet"),
 }
 STARTED = """
 import sys
