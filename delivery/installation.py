@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
-import os
+import threading
 import time
 from collections.abc import Iterable
 from datetime import timedelta
@@ -66,8 +66,15 @@ def found() -> str:
 def problem() -> str:
     """Why nothing may be sent from here, in a sentence with what to do; empty when all is well.
 
-    A database that knows of no installation yet becomes this one's.
+    A database that knows of no installation yet becomes this one's. Workers that start at once agree: one
+    makes the row, whose file is there when the others see it; what they had read before, they read again.
     """
+    return _difference() and _difference()
+
+
+@transaction.atomic
+def _difference() -> str:
+    """What the file and the database say differently; empty when they agree, or do from now on."""
     # The file first: meanwhile the database can only have grown older.
     known = _read()
     row, is_new = Installation.objects.get_or_create(id=1)
@@ -127,9 +134,9 @@ def _read() -> dict[str, Any]:
 
 
 def _write(row: Installation) -> None:
-    """Whole or not at all; several processes of a host share the file."""
+    """Whole or not at all; several processes of a host, and their threads, share the file."""
     text = json.dumps({"key": str(row.key), "minutes": row.minutes, "place": _place()})
-    new = _file().with_name(f"installation.{os.getpid()}.new")
+    new = _file().with_name(f"installation.{threading.get_native_id()}.new")
     new.write_text(text)
     new.replace(_file())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -45,6 +46,19 @@ def send_all() -> int:
 
 def test_a_first_start_needs_no_confirmation() -> None:
     assert send_all() == 1
+
+
+def test_two_that_start_at_once_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = installation._read
+
+    def read_before_the_other_wrote() -> dict[str, Any]:
+        monkeypatch.setattr(installation, "_read", read)
+        known = read()
+        assert installation.problem() == ""
+        return known
+
+    monkeypatch.setattr(installation, "_read", read_before_the_other_wrote)
+    assert installation.problem() == ""
 
 
 def test_a_dump_that_was_restored_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
