@@ -272,7 +272,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 # What came of a task stands in the rows.
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "config.beat:Scheduler"
 # Beat writes these into its table at its start, where the admin shows them. A tick that nobody took in
 # time is dropped. Pages publish nothing: what they write is found by the next tick.
 CELERY_BEAT_SCHEDULE = {

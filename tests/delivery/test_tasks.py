@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django_celery_beat.models import PeriodicTask
-from django_celery_beat.schedulers import DatabaseScheduler
 from pytest_django import Settings
 
 from campaigns.models import Campaign
+from config import beat
 from config.celery import app
 from delivery import sql
 from delivery.mailbox.store import MailboxStore
@@ -30,10 +31,28 @@ PATIENCE = 60
 
 @pytest.mark.django_db(transaction=True)
 def test_beat_rings_the_tick() -> None:
-    DatabaseScheduler(app, lazy=True).setup_schedule()
+    beat.Scheduler(app, lazy=True).setup_schedule()
     entry = PeriodicTask.objects.get(name="tick")
     assert entry.enabled
     assert entry.task == tick.name
+
+
+@pytest.mark.django_db(transaction=True)
+def test_beat_looks_for_changes_of_its_schedule_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = 0.0
+    monkeypatch.setattr(beat, "monotonic", lambda: moment)
+    scheduler = beat.Scheduler(app, lazy=True)
+    scheduler.setup_schedule()
+    moment += beat.LOOK_EVERY
+    assert "tick" in scheduler.schedule
+    entry = PeriodicTask.objects.get(name="tick")
+    entry.enabled = False
+    entry.save()
+    with CaptureQueriesContext(connection) as asked:
+        assert all("tick" in scheduler.schedule for _ in range(10))
+    assert not asked.captured_queries
+    moment += beat.LOOK_EVERY
+    assert "tick" not in scheduler.schedule
 
 
 @pytest.mark.django_db(transaction=True)
