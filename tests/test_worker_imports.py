@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 # Compiling templates, calling providers, reading reports, checking domains, learning, pages.
 ELSEWHERE = {
@@ -26,6 +28,21 @@ print(*sys.modules)
 
 def test_a_worker_does_not_import_what_sending_does_not_need() -> None:
     assert ELSEWHERE & set(output_of(STARTED).split()) == set()
+
+
+ONE_PASS = """
+import sys
+from django.core.management import execute_from_command_line
+execute_from_command_line(["manage.py", "send_due"])
+print(*sys.modules)
+"""
+
+
+def test_one_pass_for_cron_does_not_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENABLE_EMAIL_SCHEDULER", "false")
+    words = output_of(ONE_PASS).split()
+    assert "delivery.worker" in words
+    assert ELSEWHERE & set(words) == set()
 
 
 CHECKED = """
