@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from audience import refusals
 from audience.imports.mapping import Row, RowParser, attribute_columns, merge
 from audience.imports.reader import Header, ImportRefused, Reader, Unreadable, read_header
 from audience.imports.rejects import Reject, append, rejected_path
-from audience.imports.write import Origin, write_rows
+from audience.imports.write import Batch, Origin, batch, write_rows
 from audience.models import Attribute, ConsentRecord, CustomerImport
 
 # A chunk ends at so many rows or bytes, whichever comes first.
@@ -42,14 +42,14 @@ PROGRESS = [
 ]  # fmt: skip
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Chunk:
-    """Rows of different addresses, rejected rows, and where the next chunk begins."""
+    """A batch of rows, rejected rows, and where the next chunk begins."""
 
+    batch: Batch
+    rejects: list[Reject]
     position: int
     line: int
-    rows: dict[str, Row] = field(default_factory=dict)
-    rejects: list[Reject] = field(default_factory=list)
 
 
 def run(
@@ -155,26 +155,29 @@ def _short_turns() -> Iterator[None]:
 def _next_chunk(reader: Reader, parser: RowParser) -> Chunk | None:
     """Read and parse the next rows, duplicates of an address made one; None at the end of the file."""
     start = reader.position
-    chunk = Chunk(start, reader.line)
+    rows: dict[str, Row] = {}
+    rejects: list[Reject] = []
     for count, (line, record) in enumerate(reader, 1):
-        if isinstance(record, Unreadable):
-            chunk.rejects.append(Reject(line, record.reason, [record.text]))
+        row = _row(parser, line, record)
+        if isinstance(row, Reject):
+            rejects.append(row)
         else:
-            _take_row(chunk, parser, line, record)
+            email = row[0]
+            rows[email] = merge(rows[email], row) if email in rows else row
         if count >= CHUNK_ROWS or reader.position - start >= CHUNK_BYTES:
             break
-    chunk.position, chunk.line = reader.position, reader.line
-    return chunk if chunk.position > start else None
+    if reader.position == start:
+        return None
+    return Chunk(batch(rows.values()), rejects, reader.position, reader.line)
 
 
-def _take_row(chunk: Chunk, parser: RowParser, line: int, record: list[str]) -> None:
+def _row(parser: RowParser, line: int, record: list[str] | Unreadable) -> Row | Reject:
+    if isinstance(record, Unreadable):
+        return Reject(line, record.reason, [record.text])
     try:
-        row = parser.parse(record)
+        return parser.parse(record)
     except ValueError as error:
-        chunk.rejects.append(Reject(line, str(error), record))
-        return
-    email = row[0]
-    chunk.rows[email] = merge(chunk.rows[email], row) if email in chunk.rows else row
+        return Reject(line, str(error), record)
 
 
 @transaction.atomic
@@ -193,7 +196,7 @@ def _commit(customer_import: CustomerImport, chunk: Chunk, header: Header, *, as
     # The lock makes a second runner wait here, and then find nothing.
     if not here.select_for_update().values_list("pk").first():
         return False
-    written = write_rows(_origin(customer_import), chunk.rows.values(), asks=asks)
+    written = write_rows(_origin(customer_import), chunk.batch, asks=asks)
     customer_import.rejected_size = append(
         rejected_path(customer_import), customer_import.rejected_size, header.columns, chunk.rejects
     )

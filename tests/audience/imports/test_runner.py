@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import io
 import signal
 import subprocess
 import sys
@@ -49,6 +51,21 @@ def test_an_import_creates_and_updates_customers(take_in: TakeIn, workspace: Wor
     assert (jo.language, jo.attributes) == ("de", {"orders": 3, "last_order": "1998-01-31"})
     assert (al.name, al.phone, al.attributes) == ("Al", "1", {"orders": 5, "shoe": 42})
     assert al.updated_at > al.created_at
+
+
+def test_text_is_stored_as_it_stands_whatever_its_characters(take_in: TakeIn) -> None:
+    texts = [
+        *("a,b", 'say "hi"', '"', '""', "back\\slash", "\\.", "\\N", "\\t", "NULL", "null", "'", ";|"),
+        *("naïve 東京 👋", "first\nsecond", "first\r\nsecond\rthird", "\\.\n\\.", "True", "1"),
+    ]
+    file = io.StringIO(newline="")
+    csv.writer(file).writerows(
+        [("email", "name", "remark"), *((f"c{n:02}@example.com", text, text) for n, text in enumerate(texts))]
+    )
+    assert _counts(take_in(file.getvalue(), mapping={"remark": "attributes.remark"})) == (len(texts), 0, 0)
+    stored = Customer.objects.order_by("id")
+    assert [found.name for found in stored] == [" ".join(text.split()) for text in texts]
+    assert [str(found.attributes["remark"]) for found in stored] == texts
 
 
 def test_an_address_that_no_sender_can_mail_is_marked(take_in: TakeIn) -> None:
