@@ -17,7 +17,7 @@ from audience.addresses import InvalidAddress, is_mailable, normalise
 from audience.consent import NO_EVIDENCE
 from audience.customers import CLEANERS, clean
 from audience.imports.mapping import CONSENT_FIELDS, Row, merge
-from audience.imports.write import Origin, batch, write_rows
+from audience.imports.write import Batch, Origin, write_rows
 from audience.models import Attribute, ConsentRecord, Customer, Workspace
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _write(workspace: Workspace, rows: Mapping[str, Row], note: str, actor: User
     at = timezone.now()
     evidence = note or "As a call of the API says"
     origin = Origin(workspace.pk, ConsentRecord.Source.API, evidence, at, actor_id=actor.pk)
-    write_rows(origin, batch(rows.values()), asks=asks)
+    write_rows(origin, Batch.of(rows.values()), asks=asks)
     if asks:
         # Somebody may have been opted out.
         refusals.announce(workspace.pk)

@@ -24,7 +24,7 @@ from audience import refusals
 from audience.imports.mapping import Row, RowParser, attribute_columns, merge
 from audience.imports.reader import Header, ImportRefused, Reader, Unreadable, read_header
 from audience.imports.rejects import Reject, append, rejected_path
-from audience.imports.write import Batch, Origin, batch, write_rows
+from audience.imports.write import Batch, Origin, write_rows
 from audience.models import Attribute, ConsentRecord, CustomerImport
 
 # A chunk ends at so many rows or bytes, whichever comes first.
@@ -168,7 +168,7 @@ def _next_chunk(reader: Reader, parser: RowParser) -> Chunk | None:
             break
     if reader.position == start:
         return None
-    return Chunk(batch(rows.values()), rejects, reader.position, reader.line)
+    return Chunk(Batch.of(rows.values()), rejects, reader.position, reader.line)
 
 
 def _row(parser: RowParser, line: int, record: list[str] | Unreadable) -> Row | Reject:

@@ -137,13 +137,13 @@ class Batch:
     rows: Collection[Row]
     copied: str
 
-
-def batch(rows: Collection[Row]) -> Batch:
-    """Write rows down for write_rows(); an import does so while the database has another batch in hand."""
-    copied = io.StringIO(newline="")
-    if connection.vendor == "postgresql":
-        csv.writer(copied, lineterminator="\n").writerows(rows)
-    return Batch(rows, copied.getvalue())
+    @classmethod
+    def of(cls, rows: Collection[Row]) -> Batch:
+        """Write rows down; an import does so while the database has another batch in hand."""
+        copied = io.StringIO(newline="")
+        if connection.vendor == "postgresql":
+            csv.writer(copied, lineterminator="\n").writerows(rows)
+        return cls(rows, copied.getvalue())
 
 
 @dataclass(frozen=True, slots=True)
