@@ -155,6 +155,9 @@ def test_a_picture_is_uploaded_described_and_inserted(
     body.press("Control+Home")
     page.get_by_role("button", name="Image", exact=True).click()
     dialog = page.get_by_role("dialog", name="Insert an image")
+    expect(dialog.get_by_label("Upload a picture")).to_be_visible()
+    # The form hears of a chosen file a moment after it is shown; only a program is quicker than that.
+    page.wait_for_function("document.querySelector('#images form')['htmx-internal-data']?.listenerInfos")
     dialog.get_by_label("Upload a picture").set_input_files(picture)
     expect(dialog.get_by_label("What it shows")).to_have_value("Spring sale")
     dialog.get_by_label("What it shows").fill('A "spring" sale')
